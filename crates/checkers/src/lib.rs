@@ -1,0 +1,1 @@
+//! The invariants over read RPCs, history, DTM and PSP.

@@ -1,0 +1,1 @@
+//! Words, client and launcher of the DTM server.

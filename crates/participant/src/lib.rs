@@ -1,0 +1,1 @@
+//! Kit for service teams: branch guard, metadata, outcomes.

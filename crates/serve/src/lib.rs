@@ -1,0 +1,1 @@
+//! The frame of a process: configuration, telemetry, health, listener, drain.

@@ -1,0 +1,1 @@
+//! Scripted participants and the story language for tests.

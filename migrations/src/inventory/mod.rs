@@ -1,0 +1,12 @@
+//! Database of the inventory service.
+use sea_orm_migration::prelude::*;
+
+/// Brings the inventory database to the newest schema.
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        super::guard::migrations()
+    }
+}

@@ -1,0 +1,1 @@
+//! Plans, durable history, engine and relay of global transactions.

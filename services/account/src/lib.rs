@@ -1,0 +1,1 @@
+//! The account participant of the payments domain.

@@ -1,0 +1,1 @@
+//! The gateway participant of the payments domain.

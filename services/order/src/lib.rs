@@ -1,0 +1,1 @@
+//! The order participant of the payments domain.

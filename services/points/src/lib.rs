@@ -1,0 +1,1 @@
+//! The points participant of the payments domain.

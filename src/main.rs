@@ -1,0 +1,2 @@
+//! The one command of Amends.
+fn main() {}
