@@ -1,1 +1,12 @@
-//! The frame of a process: configuration, telemetry, health, listener, drain.
+//! The frame of every process: flags, telemetry, shutdown, listener, gRPC server with health and drain, and the
+//! database a process keeps. Knows no service and no global transaction; it is not a home for helpers.
+
+pub mod grpc;
+pub mod listener;
+mod process_args;
+pub mod shutdown;
+mod sqlite;
+pub mod store;
+pub mod telemetry;
+
+pub use process_args::ProcessArgs;

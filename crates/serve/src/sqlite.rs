@@ -1,0 +1,95 @@
+//! How an embedded database is opened: durable, private to its owner, one writer and a few readers.
+
+use std::fs::{DirBuilder, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sea_orm::{ConnectOptions, Database, DatabaseConnection};
+
+use crate::store::{LOCK_WAIT, StoreError};
+
+/// Readers beside the one writer. Reads of a page cost little; more would only compete for two cores.
+const READERS: u32 = 4;
+/// Statements a connection keeps prepared: a service has some dozens.
+const PREPARED_STATEMENTS: usize = 256;
+/// Page cache of one connection, in KiB.
+const CACHE_KIB: u32 = 8 * 1024;
+
+/// The file that `url` names, or why it names none.
+pub(crate) fn path_of(url: &str) -> Result<PathBuf, StoreError> {
+    let rest = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:")).unwrap_or(url);
+    if rest.is_empty() || rest.contains(['?', '#']) || rest == ":memory:" {
+        return Err(StoreError::Url(
+            "an SQLite database is a file: sqlite://<path>, without parameters".into(),
+        ));
+    }
+    Ok(PathBuf::from(rest))
+}
+
+/// Opens writer and readers of the file, which is made with mode 0600 if it is not there (its folder: 0700).
+pub(crate) async fn open(path: &Path) -> Result<(DatabaseConnection, DatabaseConnection), StoreError> {
+    make_private(path).map_err(|source| StoreError::File { path: path.to_owned(), source })?;
+    let writer = connect(path, Access::Write).await?;
+    let reader = connect(path, Access::Read).await?;
+    Ok((writer, reader))
+}
+
+#[derive(Clone, Copy)]
+enum Access {
+    Write,
+    Read,
+}
+
+async fn connect(path: &Path, access: Access) -> Result<DatabaseConnection, StoreError> {
+    let mut options = ConnectOptions::new("sqlite://");
+    let connections = match access {
+        Access::Write => 1,
+        Access::Read => READERS,
+    };
+    options
+        .min_connections(1)
+        .max_connections(connections)
+        .acquire_timeout(LOCK_WAIT)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+        .sqlx_logging(false);
+    let path = path.to_owned();
+    options.map_sqlx_sqlite_opts(move |_| file_options(&path, access));
+    Ok(Database::connect(options).await?)
+}
+
+fn file_options(path: &Path, access: Access) -> SqliteConnectOptions {
+    use sea_orm::sqlx::ConnectOptions as _;
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(LOCK_WAIT)
+        .statement_cache_capacity(PREPARED_STATEMENTS)
+        .pragma("cache_size", format!("-{CACHE_KIB}"))
+        .pragma("temp_store", "MEMORY")
+        .disable_statement_logging();
+    match access {
+        Access::Write => options,
+        // Not SQLITE_OPEN_READONLY: such a connection cannot clean up the write-ahead log when it is the last.
+        Access::Read => options.pragma("query_only", "ON").busy_timeout(Duration::from_secs(1)),
+    }
+}
+
+fn make_private(path: &Path) -> std::io::Result<()> {
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists()) {
+        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    }
+    let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
+    // SQLite gives the write-ahead log and its index the mode of the database file.
+    let mut permissions = file.metadata()?.permissions();
+    if permissions.mode() & 0o077 != 0 {
+        permissions.set_mode(0o600);
+        file.set_permissions(permissions)?;
+    }
+    Ok(())
+}

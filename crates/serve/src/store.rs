@@ -1,0 +1,144 @@
+//! The database of a process, SQLite or PostgreSQL behind the same few calls. Knows no table.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sea_orm::sqlx::error::DatabaseError;
+use sea_orm::{
+    ConnAcquireErr, ConnectOptions, Database, DatabaseConnection, DatabaseTransaction, DbErr, RuntimeErr,
+    SqliteTransactionMode, TransactionOptions, TransactionTrait,
+};
+use sea_orm_migration::MigratorTrait;
+
+use crate::sqlite;
+
+/// Longest wait for the writer, for a lock of the database, for a connection: then the call says it is locked.
+pub const LOCK_WAIT: Duration = Duration::from_secs(2);
+/// Connections of one process to PostgreSQL.
+const POSTGRES_CONNECTIONS: u32 = 16;
+const CONNECT_WAIT: Duration = Duration::from_secs(10);
+
+/// The database could not be opened or brought to its schema.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The URL names no database we can open.
+    #[error("database URL: {0}")]
+    Url(String),
+    /// The file of an SQLite database cannot be made or made private.
+    #[error("database file {path}")]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The schema is behind and migrating was forbidden.
+    #[error("the database lacks {0} migration(s) and --no-migrate forbids them")]
+    Behind(usize),
+    /// The database answered with an error.
+    #[error("database")]
+    Database(#[from] DbErr),
+}
+
+/// The database of a process. A clone is the same database.
+#[derive(Debug, Clone)]
+pub struct Store(Arc<Connections>);
+
+#[derive(Debug)]
+struct Connections {
+    writer: DatabaseConnection,
+    reader: DatabaseConnection,
+    begin: TransactionOptions,
+}
+
+impl Store {
+    /// Opens `sqlite://<path>` (made if it is not there) or `postgres://…`.
+    pub async fn open(url: &str) -> Result<Store, StoreError> {
+        let connections = if url.starts_with("sqlite:") {
+            let (writer, reader) = sqlite::open(&sqlite::path_of(url)?).await?;
+            let mode = Some(SqliteTransactionMode::Immediate);
+            Connections {
+                writer,
+                reader,
+                begin: TransactionOptions { sqlite_transaction_mode: mode, ..Default::default() },
+            }
+        } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
+            let pool = open_postgres(url).await?;
+            Connections { writer: pool.clone(), reader: pool, begin: TransactionOptions::default() }
+        } else {
+            return Err(StoreError::Url("expected sqlite://<path> or postgres://<host>/<database>".into()));
+        };
+        Ok(Store(Arc::new(connections)))
+    }
+
+    /// The connection that may write. On SQLite there is exactly one: whoever holds it in a transaction holds up
+    /// all other writers, so never await anything but the database meanwhile.
+    pub fn writer(&self) -> &DatabaseConnection {
+        &self.0.writer
+    }
+
+    /// Connections for reads outside a local transaction; on SQLite they cannot write.
+    pub fn reader(&self) -> &DatabaseConnection {
+        &self.0.reader
+    }
+
+    /// Begins a local transaction that may write; waits at most [`LOCK_WAIT`] for its turn, see [`is_locked`].
+    /// Dropping it rolls back.
+    pub async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
+        self.0.writer.begin_with_options(self.0.begin).await
+    }
+
+    /// Applies the migrations that are missing.
+    pub async fn migrate<M: MigratorTrait>(&self) -> Result<(), StoreError> {
+        Ok(M::up(self.writer(), None).await?)
+    }
+
+    /// Changes nothing; an error if migrations are missing.
+    pub async fn require_migrated<M: MigratorTrait>(&self) -> Result<(), StoreError> {
+        match M::get_pending_migrations_read_only(self.reader()).await?.len() {
+            0 => Ok(()),
+            pending => Err(StoreError::Behind(pending)),
+        }
+    }
+
+    /// Closes all connections, after the write-ahead log was folded into the file.
+    pub async fn close(&self) -> Result<(), DbErr> {
+        self.0.reader.close_by_ref().await?;
+        self.0.writer.close_by_ref().await
+    }
+}
+
+async fn open_postgres(url: &str) -> Result<DatabaseConnection, StoreError> {
+    let mut options = ConnectOptions::new(url);
+    options
+        .max_connections(POSTGRES_CONNECTIONS)
+        .connect_timeout(CONNECT_WAIT)
+        .acquire_timeout(LOCK_WAIT)
+        .test_before_acquire(false)
+        .sqlx_logging(false)
+        .map_sqlx_postgres_opts(|options| {
+            options.options([("lock_timeout", format!("{}ms", LOCK_WAIT.as_millis()))])
+        });
+    Ok(Database::connect(options).await?)
+}
+
+/// The call waited [`LOCK_WAIT`] for the writer or for a lock and did not get it; nothing was changed.
+pub fn is_locked(error: &DbErr) -> bool {
+    const SQLITE_BUSY: i32 = 5;
+    const PRIMARY_CODE: i32 = 0xff;
+    const POSTGRES_LOCKED: [&str; 3] = ["55P03", "40001", "40P01"];
+    if let DbErr::ConnectionAcquire(ConnAcquireErr::Timeout) = error {
+        return true;
+    }
+    let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) = error
+    else {
+        return false;
+    };
+    let code = error.as_database_error().and_then(DatabaseError::code);
+    code.is_some_and(|code| {
+        POSTGRES_LOCKED.contains(&&*code)
+            || code.parse::<i32>().is_ok_and(|code| code & PRIMARY_CODE == SQLITE_BUSY)
+    })
+}
