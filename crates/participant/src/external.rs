@@ -1,0 +1,186 @@
+//! Branch calls that go outside between two local transactions (payments-domain §6.2, §6.3). Knows no PSP: what is
+//! outside is the service's business.
+//!
+//! Transaction A is the guard's: `begin*` runs the effect and commits. Then the service calls outside, holding
+//! nothing. Transaction B is the service's own: it writes the result and calls [`Guard::settle`] in it, all or nothing.
+//! A forward call is RUNNING between A and B; a crash there leaves it RUNNING until a worker of the service has found
+//! out and settles it. A second phase leaves no row before it is settled: it is simply called again.
+
+use prost::Message;
+use sea_orm::{DatabaseTransaction, EntityTrait as _};
+use tonic::{Request, Response, Status};
+
+use crate::EffectFuture;
+use crate::branch::{Branch, Call, Ticket};
+use crate::branch_ops;
+use crate::guard::Guard;
+use crate::reason::Reason;
+use crate::refusal::{Fault, Refusal};
+use crate::rows::{self, Outcome, Rows};
+use crate::verdict::Phase;
+
+/// What became of transaction A.
+pub enum Begun<Req, T, Resp> {
+    /// The call is over: replayed, refused, final at once, locked, … Give this to the caller.
+    Answer(Result<Response<Resp>, Status>),
+    /// A forward call again, with the same body, while the first one is still outside. The usual answer is
+    /// FAILED_PRECONDITION: IN_PROGRESS, or PAYMENT_UNKNOWN when nobody knows.
+    Running(Call<Req>),
+    /// Committed. Go outside, then settle `branch`.
+    Started {
+        /// What to settle.
+        branch: Branch,
+        /// What the effect gave for the way.
+        value: T,
+    },
+}
+
+/// What an effect of transaction A leads to.
+#[derive(Debug)]
+pub enum Progress<T, Resp> {
+    /// Nothing to do outside; remembered as DONE in transaction A.
+    Final(Resp),
+    /// Commit, then go outside with this.
+    Outside(T),
+}
+
+/// Where the forward call stands when its undo comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ForwardState {
+    /// Still outside, outcome open.
+    Running,
+    /// It succeeded.
+    Done,
+}
+
+/// How a call that went outside ended.
+#[derive(Debug)]
+pub enum Settled<Resp> {
+    /// It succeeded; this is the answer from now on.
+    Done(Resp),
+    /// A definite refusal of a forward call; this is the answer from now on.
+    Refused(Refusal),
+    /// A forward call that provably never left: forgotten, and the next one starts afresh.
+    Withdrawn,
+}
+
+/// Whether settling changed anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settlement {
+    /// The outcome is in this local transaction now.
+    Recorded,
+    /// Someone else settled it before; nothing changed.
+    Earlier,
+}
+
+impl Guard {
+    /// A forward call. `effect` runs in transaction A with the guard's row RUNNING.
+    pub async fn begin<Req, T, Resp, F>(&self, request: Request<Req>, effect: F) -> Begun<Req, T, Resp>
+    where
+        Req: Message + 'static,
+        T: Send + 'static,
+        Resp: Message + Default + 'static,
+        F: for<'t> FnOnce(&'t DatabaseTransaction, Call<Req>) -> EffectFuture<'t, Progress<T, Resp>>
+            + Send
+            + 'static,
+    {
+        self.guarded(request, Phase::Forward, move |tx, call, _| effect(tx, call)).await
+    }
+
+    /// A confirm, after the try is DONE. `effect` runs again at every call until the confirm is settled.
+    pub async fn begin_confirm<Req, T, Resp, F>(
+        &self,
+        request: Request<Req>,
+        effect: F,
+    ) -> Begun<Req, T, Resp>
+    where
+        Req: Message + 'static,
+        T: Send + 'static,
+        Resp: Message + Default + 'static,
+        F: for<'t> FnOnce(&'t DatabaseTransaction, Call<Req>) -> EffectFuture<'t, Progress<T, Resp>>
+            + Send
+            + 'static,
+    {
+        self.guarded(request, Phase::Confirm, move |tx, call, _| effect(tx, call)).await
+    }
+
+    /// A cancel or compensate of a forward call that is DONE or still outside; otherwise the guard has answered.
+    /// `effect` runs again at every call until the undo is settled. Before an undo of a RUNNING forward call ends,
+    /// the forward row is settled too: `settle(tx, &branch.forward(), …)` in the same transaction B.
+    pub async fn begin_undo<Req, T, Resp, F>(&self, request: Request<Req>, effect: F) -> Begun<Req, T, Resp>
+    where
+        Req: Message + 'static,
+        T: Send + 'static,
+        Resp: Message + Default + 'static,
+        F: for<'t> FnOnce(
+                &'t DatabaseTransaction,
+                Call<Req>,
+                ForwardState,
+            ) -> EffectFuture<'t, Progress<T, Resp>>
+            + Send
+            + 'static,
+    {
+        self.guarded(request, Phase::Undo, effect).await
+    }
+
+    /// Records the outcome of a call that went outside, in the local transaction of its result (transaction B).
+    ///
+    /// A forward row turns from RUNNING to DONE or REFUSED, or is forgotten; of a second phase the row is made. Needs
+    /// only gid, branch_id and op of a forward `branch`, so that a worker can settle what a crash left behind.
+    pub async fn settle<Resp: Message>(
+        &self,
+        tx: &DatabaseTransaction,
+        branch: &Branch,
+        settled: Settled<Resp>,
+    ) -> Result<Settlement, Fault> {
+        let phase = Phase::of(branch.op);
+        let rows = Rows::read(tx, branch).await?;
+        match (phase, settled) {
+            (Phase::Forward, settled) => {
+                if rows.of(branch.op).is_none() {
+                    return Err(broken("a forward call without a row cannot be settled"));
+                }
+                settle_forward(tx, branch, settled).await
+            }
+            (Phase::Confirm | Phase::Undo, Settled::Done(response)) => {
+                if rows.of(branch.op).is_some() {
+                    return Ok(Settlement::Earlier);
+                }
+                let Some(forward) = rows.of(branch.op.forward()) else {
+                    return Err(broken("a second phase without a forward row cannot be settled"));
+                };
+                let ticket = Ticket { branch: branch.clone(), phase, hash: forward.request_hash.clone() };
+                let outcome = Outcome::Done(response.encode_to_vec());
+                let row = rows::row(&ticket, branch.op, outcome, self.now_us());
+                branch_ops::Entity::insert(row).exec_without_returning(tx).await?;
+                Ok(Settlement::Recorded)
+            }
+            (Phase::Confirm | Phase::Undo, Settled::Refused(_) | Settled::Withdrawn) => {
+                Err(broken("a second phase has no other end than done"))
+            }
+        }
+    }
+}
+
+async fn settle_forward<Resp: Message>(
+    tx: &DatabaseTransaction,
+    branch: &Branch,
+    settled: Settled<Resp>,
+) -> Result<Settlement, Fault> {
+    let changed = match settled {
+        Settled::Done(response) => {
+            rows::end_running(tx, branch, Outcome::Done(response.encode_to_vec())).await?
+        }
+        Settled::Refused(refusal) => {
+            let reason = refusal.reason.as_str();
+            let status = refusal.into_status(tonic::Code::Aborted);
+            rows::end_running(tx, branch, Outcome::Refused(reason, &status)).await?
+        }
+        Settled::Withdrawn => rows::forget_running(tx, branch).await?,
+    };
+    Ok(if changed { Settlement::Recorded } else { Settlement::Earlier })
+}
+
+fn broken(text: &str) -> Fault {
+    Fault::Broken(Refusal::new(Reason::Broken, text))
+}

@@ -1,0 +1,148 @@
+//! A reason with its text, and what an effect may fail with; both become a gRPC status here and nowhere else.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use amends_serve::store;
+use sea_orm::DbErr;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt as _};
+
+use crate::reason::Reason;
+use crate::verdict::Phase;
+
+/// The coordinator keeps the message in a column of 1,024 characters; we stay far below (dtm.md D17).
+const MESSAGE_MAX_BYTES: usize = 256;
+/// `domain` of the `google.rpc.ErrorInfo` detail.
+const DOMAIN: &str = "amends";
+
+/// A reason and a short text for people; never personal data, the coordinator stores it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// Why, for programs.
+    pub reason: Reason,
+    /// Why, for people.
+    pub text: String,
+    facts: Vec<(&'static str, String)>,
+}
+
+impl Refusal {
+    /// A refusal without further facts.
+    pub fn new(reason: Reason, text: impl Into<String>) -> Refusal {
+        Refusal { reason, text: text.into(), facts: Vec::new() }
+    }
+
+    /// Adds a fact for programs (`psp_code`, `retriable`); it travels in the `ErrorInfo` detail.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Refusal {
+        self.facts.push((name, value.into()));
+        self
+    }
+
+    /// The status of a direct call.
+    #[must_use]
+    pub fn into_direct_status(self) -> Status {
+        let code = self.reason.on_direct();
+        self.into_status(code)
+    }
+
+    /// The status of a branch call of this phase.
+    #[must_use]
+    pub fn into_branch_status(self, phase: Phase) -> Status {
+        let code = phase.code(self.reason);
+        self.into_status(code)
+    }
+
+    pub(crate) fn into_status(self, code: Code) -> Status {
+        let message = self.to_string();
+        let facts: HashMap<String, String> =
+            self.facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let details = ErrorDetails::with_error_info(self.reason.as_str(), DOMAIN, facts);
+        Status::with_error_details(code, message, details)
+    }
+}
+
+/// `REASON|text`, cut to 256 bytes.
+impl fmt::Display for Refusal {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let room = MESSAGE_MAX_BYTES - self.reason.as_str().len() - 1;
+        let cut = self.text.floor_char_boundary(room);
+        write!(out, "{}|{}", self.reason.as_str(), &self.text[..cut])
+    }
+}
+
+/// Why an effect did not succeed. Its local transaction is rolled back in every case.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// A definite no. On a forward call whose reason is ABORTED there: answered ABORTED and remembered for ever.
+    #[error("{0}")]
+    Refused(Refusal),
+    /// Not finished, ask again: FAILED_PRECONDITION, nothing remembered.
+    #[error("{0}")]
+    NotYet(Refusal),
+    /// Must not happen: INTERNAL and an alarm, nothing remembered, so that a repaired service can go on.
+    #[error("{0}")]
+    Broken(Refusal),
+    /// The database failed: LOCKED if only its lock was not to be had in time, else STORAGE_UNAVAILABLE.
+    #[error("database")]
+    Store(#[from] DbErr),
+}
+
+impl From<Refusal> for Fault {
+    fn from(refusal: Refusal) -> Fault {
+        Fault::Refused(refusal)
+    }
+}
+
+impl Fault {
+    /// The status of a direct call.
+    #[must_use]
+    pub fn into_direct_status(self) -> Status {
+        match self {
+            Fault::Refused(refusal) => refusal.into_direct_status(),
+            Fault::NotYet(refusal) => refusal.into_status(Code::FailedPrecondition),
+            Fault::Broken(refusal) => {
+                tracing::error!(alarm = refusal.reason.as_str(), text = refusal.text, "broken");
+                refusal.into_status(Code::Internal)
+            }
+            Fault::Store(error) => storage_refusal(&error).into_direct_status(),
+        }
+    }
+
+    /// The status of a branch call of this phase.
+    #[must_use]
+    pub fn into_branch_status(self, phase: Phase) -> Status {
+        match self {
+            Fault::Refused(refusal) => {
+                if phase.code(refusal.reason) == Code::Internal {
+                    alarm(&refusal, phase);
+                }
+                refusal.into_branch_status(phase)
+            }
+            Fault::NotYet(refusal) => refusal.into_status(Code::FailedPrecondition),
+            Fault::Broken(refusal) => {
+                alarm(&refusal, phase);
+                refusal.into_status(Code::Internal)
+            }
+            Fault::Store(error) => storage_refusal(&error).into_branch_status(phase),
+        }
+    }
+}
+
+fn alarm(refusal: &Refusal, phase: Phase) {
+    tracing::error!(
+        alarm = refusal.reason.as_str(),
+        phase = phase.as_str(),
+        text = refusal.text,
+        "branch call broken"
+    );
+}
+
+/// The text names no statement and no value: the caller cannot do anything with them.
+pub(crate) fn storage_refusal(error: &DbErr) -> Refusal {
+    if store::is_locked(error) {
+        return Refusal::new(Reason::Locked, "another call holds the lock, ask again");
+    }
+    tracing::error!(%error, "database");
+    Refusal::new(Reason::StorageUnavailable, "the database failed, nothing was changed")
+}
