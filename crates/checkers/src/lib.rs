@@ -1,1 +1,145 @@
-//! The invariants over read RPCs, history, DTM and PSP.
+//! The invariants of payments-domain §5 over read RPCs, history, DTM and the PSP: everything is read into a
+//! `Snapshot`, and one pure function per invariant judges it. Writes nothing anywhere; knows no database.
+//!
+//! They judge whatever the stores hold: several runs, seeded data and global transactions of plain DTM clients alike.
+//! What is not final (e.g. a payment in doubt) is noted, not judged.
+mod atomicity;
+mod coordinator;
+mod effect_sums;
+mod effects;
+mod history;
+mod holds;
+mod money;
+mod orders;
+mod psp;
+mod quiet;
+mod read;
+mod report;
+mod snapshot;
+mod stock;
+mod targets;
+
+#[cfg(test)]
+mod sample;
+
+pub use quiet::{Quiet, wait_quiet};
+pub use read::read;
+pub use report::{Invariant, Line, Report, Violation};
+pub use snapshot::{CoordinatorStatus, Ending, Snapshot};
+pub use targets::{ReadError, Targets, channel};
+
+use std::time::Duration;
+
+/// A breach counts if it is still there when everything is read again this often …
+const REREADS: u32 = 2;
+/// … after this pause each: rows of two services are not read at one instant.
+const REREAD_PAUSE: Duration = Duration::from_millis(500);
+
+/// Reads everything and judges it. What looks like a breach is read again before it is called one.
+///
+/// # Errors
+/// Something did not answer.
+pub async fn run(targets: &Targets) -> Result<Report, ReadError> {
+    let mut report = judge(&read(targets).await?);
+    for _ in 0..REREADS {
+        if report.is_clean() {
+            break;
+        }
+        tokio::time::sleep(REREAD_PAUSE).await;
+        report = judge(&read(targets).await?).lasting(&report);
+    }
+    Ok(report)
+}
+
+/// Judges what was read.
+#[must_use]
+pub fn judge(snapshot: &Snapshot) -> Report {
+    let lines = Invariant::ALL.map(|checker| {
+        let (checked, violations) = match checker {
+            Invariant::I1 => (snapshot.entries.len() + snapshot.accounts.len(), money::check(snapshot)),
+            Invariant::I3 => (snapshot.stock.len(), stock::check(snapshot)),
+            Invariant::I4 => (snapshot.facts.len(), psp::one_charge(snapshot)),
+            Invariant::I5 => (snapshot.payments.len(), psp::amounts(snapshot)),
+            Invariant::I6 => (held_rows(snapshot), holds::check(snapshot)),
+            Invariant::I7 => (snapshot.transactions.len(), atomicity::check(snapshot)),
+            Invariant::I8 => (snapshot.orders.len(), orders::check(snapshot)),
+            Invariant::I9 => (snapshot.branch_ops.values().map(Vec::len).sum(), effects::check(snapshot)),
+        };
+        Line { checker, title: checker.title(), checked, violations }
+    });
+    Report { lines: lines.into(), notes: notes(snapshot) }
+}
+
+fn held_rows(snapshot: &Snapshot) -> usize {
+    snapshot.holds.len() + snapshot.reservations.len() + snapshot.points_ops.len() + snapshot.payments.len()
+}
+
+/// What is not judged, in words.
+fn notes(snapshot: &Snapshot) -> Vec<String> {
+    let mut notes = Vec::new();
+    for transaction in snapshot.transactions.values() {
+        if snapshot.ending(&transaction.gid) == Ending::Open {
+            let why =
+                transaction.attention.as_ref().map_or("not final", |attention| attention.cause.as_str());
+            notes.push(format!("{} is open: {why}", transaction.gid));
+        } else if snapshot.coordinator.get(&transaction.gid) == Some(&CoordinatorStatus::Open) {
+            notes.push(format!("{} is final, the coordinator has not caught up", transaction.gid));
+        }
+    }
+    for item in snapshot.in_doubt.iter().filter(|item| item.state == "open") {
+        notes.push(format!("payment {} of {} is in doubt: {}", item.payment_id, item.gid, item.kind));
+    }
+    let foreign: std::collections::BTreeSet<&str> = snapshot
+        .branch_ops
+        .values()
+        .flatten()
+        .map(|op| op.gid.as_str())
+        .filter(|gid| snapshot.ending(gid) == Ending::Foreign)
+        .collect();
+    if !foreign.is_empty() {
+        notes.push(format!("{} gids with branch rows are known to nobody and not judged", foreign.len()));
+    }
+    notes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Invariant, judge, sample};
+    use amends_proto::amends::v1::{Attention, Status};
+
+    #[test]
+    fn a_clean_world_gets_a_clean_report_with_all_lines() {
+        let report = judge(&sample::world());
+        assert!(report.is_clean(), "{:?}", report.violations());
+        assert_eq!(report.lines.iter().map(|line| line.checker).collect::<Vec<_>>(), Invariant::ALL);
+        assert!(report.lines.iter().all(|line| line.checked > 0), "{:?}", report.lines);
+        assert_eq!(report.notes, Vec::<String>::new());
+    }
+
+    #[test]
+    fn an_empty_world_is_clean() {
+        assert!(judge(&super::Snapshot::default()).is_clean());
+    }
+
+    #[test]
+    fn a_payment_in_doubt_is_a_note() {
+        let mut world = sample::world();
+        let transaction = world.transactions.get_mut(sample::SAGA_PAID).unwrap();
+        transaction.set_status(Status::Compensating);
+        transaction.attention = Some(Attention { cause: "payment_in_doubt".into(), ..Attention::default() });
+        let report = judge(&world);
+        assert!(report.is_clean(), "{:?}", report.violations());
+        assert_eq!(report.notes, ["saga-paid is open: payment_in_doubt"]);
+    }
+
+    #[test]
+    fn only_what_lasts_is_a_breach() {
+        let clean = judge(&sample::world());
+        let mut world = sample::world();
+        world.stock[0].sold += 1;
+        let broken = judge(&world);
+        assert!(!broken.is_clean());
+        assert!(broken.clone().lasting(&clean).is_clean());
+        assert_eq!(broken.clone().lasting(&broken), broken);
+    }
+}
