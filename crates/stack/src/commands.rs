@@ -1,0 +1,67 @@
+//! The command line of each role. Knows the flags of `amends serve` and nothing else of the processes.
+use crate::launch::{Launch, Lifeline};
+use crate::{Layout, Role, StackConfig};
+use amends_dtm::binary::DtmBinary;
+use amends_dtm::launcher::{DtmPorts, LocalDtm};
+use std::ffi::OsString;
+use tokio::process::Command;
+
+/// How to start `role`.
+pub(crate) fn launch(role: Role, layout: &Layout, config: &StackConfig, dtm: &DtmBinary) -> Launch {
+    let env = config.extra_env.get(&role).cloned().unwrap_or_default();
+    let log = layout.log(role);
+    if role == Role::Dtm {
+        let local = local_dtm(layout, dtm);
+        let command = move || {
+            let mut command = local.command().map_err(std::io::Error::other)?;
+            command.envs(env.iter().cloned());
+            Ok(command)
+        };
+        return Launch { role, command: Box::new(command), log, lifeline: Lifeline::Watcher };
+    }
+    let program = config.program.clone();
+    let key_file = layout.key_file();
+    let args = serve_args(role, layout, config);
+    let command = move || {
+        let mut command = Command::new(&program);
+        command.args(&args).env("AMENDS_PLAN_MAC_KEY_FILE", &key_file).envs(env.iter().cloned());
+        Ok(command)
+    };
+    Launch { role, command: Box::new(command), log, lifeline: Lifeline::OwnStdin }
+}
+
+fn local_dtm(layout: &Layout, binary: &DtmBinary) -> LocalDtm {
+    let ports = layout.ports;
+    let ports = DtmPorts { grpc: ports.dtm_grpc, http: ports.dtm_http, json_rpc: ports.dtm_json_rpc };
+    LocalDtm::new(binary.clone(), layout.dtm_folder(), ports)
+}
+
+fn serve_args(role: Role, layout: &Layout, config: &StackConfig) -> Vec<OsString> {
+    let mut args: Vec<OsString> = ["serve", "--exit-on-stdin-eof", role.as_str()].map(Into::into).into();
+    args.extend(["--listen".into(), layout.address(role).into()]);
+    args.extend(["--data-dir".into(), layout.data_dir.clone().into()]);
+    args.extend(own_args(role, layout).into_iter().map(Into::into));
+    args.extend(config.extra_args.get(&role).into_iter().flatten().map(Into::into));
+    args
+}
+
+/// The flags that only this role has.
+fn own_args(role: Role, layout: &Layout) -> Vec<String> {
+    let local = |port: u16| format!("127.0.0.1:{port}");
+    let psp = || ["--psp".to_owned(), layout.address(Role::Psp)];
+    match role {
+        Role::Dtm | Role::Psp | Role::Order | Role::Account | Role::Inventory | Role::Points => Vec::new(),
+        Role::Gateway => psp().into(),
+        Role::Orchestrator => {
+            let mut args: Vec<String> = psp().into();
+            args.extend(["--relay-listen".into(), local(layout.ports.relay)]);
+            args.extend(["--dtm".into(), format!("grpc://{}", layout.address(Role::Dtm))]);
+            args.extend(["--dtm-http".into(), format!("http://{}", local(layout.ports.dtm_http))]);
+            for participant in Role::PARTICIPANTS {
+                let pair = format!("{participant}={}", layout.address(participant));
+                args.extend(["--participant".into(), pair]);
+            }
+            args
+        }
+    }
+}
