@@ -113,33 +113,35 @@ fn acknowledged(snapshot: &Snapshot) -> Vec<Violation> {
     found
 }
 
-/// A settled transfer was posted once and in full; one that is held or released was not posted.
+/// A settled transfer was posted once and in full, and what was given back of it came back once; one that is held or
+/// released was not posted.
 fn postings(snapshot: &Snapshot) -> Vec<Violation> {
-    let mut posted: BTreeMap<(&str, &str, &str, &str), i128> = BTreeMap::new();
-    for entry in &snapshot.entries {
+    let mut to_account: BTreeMap<(&str, &str, &str), i128> = BTreeMap::new();
+    for entry in snapshot.entries.iter().filter(|entry| entry.source == "branch") {
         let mut parts = entry.source_id.split('/');
         if let (Some(gid), Some(branch_id)) = (parts.next(), parts.next()) {
-            let key = (gid, branch_id, entry.debit_account_id.as_str(), entry.credit_account_id.as_str());
-            *posted.entry(key).or_default() += minor(entry.amount.as_ref());
+            let key = (gid, branch_id, entry.credit_account_id.as_str());
+            *to_account.entry(key).or_default() += minor(entry.amount.as_ref());
         }
     }
     let mut found = Vec::new();
     for hold in &snapshot.holds {
-        let key = (
-            hold.gid.as_str(),
-            hold.branch_id.as_str(),
-            hold.debit_account_id.as_str(),
-            hold.credit_account_id.as_str(),
-        );
-        let posted = posted.get(&key).copied().unwrap_or_default();
+        let came_to = |account: &str| {
+            let key = (hold.gid.as_str(), hold.branch_id.as_str(), account);
+            to_account.get(&key).copied().unwrap_or_default()
+        };
         let amount = minor(hold.amount.as_ref());
         let expected = match hold.state() {
-            HoldState::Settled | HoldState::Reversed => amount,
-            HoldState::Held | HoldState::Released | HoldState::Unspecified => 0,
+            HoldState::Settled | HoldState::Reversed => (amount, i128::from(hold.reversed)),
+            HoldState::Held | HoldState::Released | HoldState::Unspecified => (0, 0),
         };
+        let posted = (came_to(&hold.credit_account_id), came_to(&hold.debit_account_id));
         if posted != expected {
-            let state = hold.state().as_str_name();
-            let text = format!("branch {} of {amount} is {state}, posted {posted}", hold.branch_id);
+            let (state, branch) = (hold.state().as_str_name(), &hold.branch_id);
+            let text = format!(
+                "branch {branch} of {amount} is {state}, posted {}, came back {}",
+                posted.0, posted.1
+            );
             found.push(i9(&hold.gid, text));
         }
     }
@@ -220,6 +222,14 @@ mod tests {
     fn a_released_hold_that_was_posted_is_found() {
         let mut world = sample::world();
         world.holds[0].set_state(HoldState::Released);
-        assert!(sample::says(&check(&world), "is HOLD_STATE_RELEASED, posted 200"));
+        assert!(sample::says(&check(&world), "is HOLD_STATE_RELEASED, posted 200, came back 0"));
+    }
+
+    #[test]
+    fn a_reversal_that_gave_back_too_little_is_found() {
+        let mut world = sample::world();
+        let reversed = world.holds.iter().position(|hold| hold.state() == HoldState::Reversed).unwrap();
+        world.holds[reversed].reversed -= 1;
+        assert!(sample::says(&check(&world), "is HOLD_STATE_REVERSED, posted 200, came back 200"));
     }
 }

@@ -3,6 +3,26 @@
 //!
 //! They judge whatever the stores hold: several runs, seeded data and global transactions of plain DTM clients alike.
 //! What is not final (e.g. a payment in doubt) is noted, not judged.
+//!
+//! # Planted breaches
+//! To see that each checker can fail: after a clean run with at least one paid and one refused SAGA, edit one row of a
+//! running stack's SQLite store (`<role>.db`, as its schema stands), check, and expect the line named here.
+//!
+//! | line | store | edit |
+//! |---|---|---|
+//! | I1 | account | `UPDATE account SET credits_posted = credits_posted + 1 WHERE seq = (SELECT min(seq) FROM account WHERE account_id LIKE 'USER_WALLET:%')` (I9 too) |
+//! | I1 | account | `UPDATE entry SET currency = 'EUR' WHERE seq = (SELECT max(seq) FROM entry)` |
+//! | I3 | inventory | `UPDATE stock SET on_hand = on_hand - 1 WHERE sku = (SELECT min(sku) FROM stock)` |
+//! | I3 | inventory | `UPDATE stock SET reserved = on_hand + 1 WHERE sku = (SELECT min(sku) FROM stock)` (I9 too) |
+//! | I4 | psp | `UPDATE request SET kept_now = kept_now - 1 WHERE seq = (SELECT min(seq) FROM request WHERE kept_now > 0)` |
+//! | I5 | psp | `UPDATE request SET kept_now = amount_minor + 1 WHERE seq = (SELECT min(seq) FROM request WHERE kept_now > 0)` (I4 too) |
+//! | I6 | inventory | `UPDATE reservation SET state = 'reserved' WHERE seq = (SELECT max(seq) FROM reservation)` (I9 too) |
+//! | I6 | points | `UPDATE points_op SET state = 'pending' WHERE seq = (SELECT max(seq) FROM points_op WHERE state = 'earned' AND kind = 'earn')` (I9 too) |
+//! | I7 | order | `DELETE FROM branch_op WHERE op = 'action' AND gid = (SELECT gid FROM orders WHERE state = 'paid' LIMIT 1) AND branch_id = '01'` (I9 too) |
+//! | I7 | order | `UPDATE branch_op SET status = 'running' WHERE op = 'compensate' AND gid = (SELECT gid FROM orders WHERE state = 'closed' LIMIT 1)` |
+//! | I8 | order | `UPDATE orders SET state = 'closed' WHERE seq = (SELECT min(seq) FROM orders WHERE state = 'paid')` |
+//! | I9 | account | `DELETE FROM entry WHERE seq = (SELECT max(seq) FROM entry WHERE source = 'branch')` |
+//! | I9 | inventory | `DELETE FROM reservation WHERE seq = (SELECT max(seq) FROM reservation)` |
 mod atomicity;
 mod coordinator;
 mod effect_sums;
