@@ -9,6 +9,8 @@ pub const PINNED_VERSION: &str = "v1.18.0";
 const PACKAGE: &str = "github.com/dtm-labs/dtm";
 const GO_MOD: &str = include_str!("../server/go.mod");
 const GO_SUM: &str = include_str!("../server/go.sum");
+/// What Cargo leaves in a target folder; the first only if it made the folder itself.
+const TARGET_MARKS: [&str; 2] = ["CACHEDIR.TAG", ".rustc_info.json"];
 /// Lines of the compiler that an error shows.
 const SHOWN_LINES: usize = 20;
 /// One line of progress for so many compiled packages; there are about 900.
@@ -87,7 +89,8 @@ fn module_version(program: &Path) -> Option<()> {
 /// Cargo's target folder if we run from one, else what the environment names, else `./target`.
 fn target_folder() -> PathBuf {
     let program = std::env::current_exe().unwrap_or_default();
-    let cargos = program.ancestors().skip(1).find(|folder| folder.join("CACHEDIR.TAG").is_file());
+    let is_cargos = |folder: &&Path| TARGET_MARKS.iter().any(|mark| folder.join(mark).is_file());
+    let cargos = program.ancestors().skip(1).find(is_cargos);
     let folder = match cargos {
         Some(folder) => folder.to_owned(),
         None => std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from),

@@ -1,0 +1,188 @@
+//! Branches that record every call and answer by a script, OK unless told otherwise. They decode nothing.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use prost::bytes::{Buf, BufMut, Bytes};
+use tokio::sync::watch;
+use tonic::body::Body;
+use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::codegen::{BoxFuture, Service};
+use tonic::server::{Grpc, NamedService, UnaryService};
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+use tonic::{Code, Request, Response, Status};
+
+/// One call of a branch as it arrived.
+#[derive(Debug, Clone)]
+pub struct Call {
+    pub gid: String,
+    pub trans_type: String,
+    pub branch_id: String,
+    pub op: String,
+    pub plan_mac: String,
+    pub method: String,
+    pub payload: Bytes,
+}
+
+#[derive(Default)]
+struct State {
+    calls: Mutex<Vec<Call>>,
+    script: Mutex<HashMap<(String, String), Status>>,
+    count: watch::Sender<usize>,
+}
+
+/// The branches of one test.
+pub struct Branches {
+    address: SocketAddr,
+    state: Arc<State>,
+    server: tokio::task::JoinHandle<()>,
+}
+
+impl Branches {
+    pub async fn start() -> Branches {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let state = Arc::new(State::default());
+        let service = Recorder { state: state.clone() };
+        let server = tokio::spawn(async move {
+            let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+            Server::builder().add_service(service).serve_with_incoming(incoming).await.unwrap();
+        });
+        Branches { address, state, server }
+    }
+
+    pub fn url(&self, method: &str) -> String {
+        format!("{}/{}/{method}", self.address, Recorder::NAME)
+    }
+
+    /// The next call of this op of this branch is answered so; later ones are answered OK.
+    pub fn answer(&self, op: &str, branch_id: &str, code: Code, message: &str) {
+        let key = (op.to_owned(), branch_id.to_owned());
+        self.state.script.lock().unwrap().insert(key, Status::new(code, message));
+    }
+
+    pub fn calls(&self) -> Vec<Call> {
+        self.state.calls.lock().unwrap().clone()
+    }
+
+    /// The calls so far, as `action 01, action 02, …`.
+    pub fn order(&self) -> String {
+        let calls = self.calls();
+        let words: Vec<String> = calls.iter().map(|call| format!("{} {}", call.op, call.branch_id)).collect();
+        words.join(", ")
+    }
+
+    pub async fn until(&self, order: &str, patience: Duration) {
+        let mut count = self.state.count.subscribe();
+        let arrived = async {
+            while self.order() != order {
+                count.changed().await.unwrap();
+            }
+        };
+        let in_time = tokio::time::timeout(patience, arrived).await;
+        assert!(in_time.is_ok(), "expected {order}, got {}", self.order());
+    }
+}
+
+impl Drop for Branches {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+#[derive(Clone)]
+struct Recorder {
+    state: Arc<State>,
+}
+
+impl NamedService for Recorder {
+    const NAME: &'static str = "raw.Branches";
+}
+
+impl Service<http::Request<Body>> for Recorder {
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<Self::Response, Self::Error>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        let method = request.uri().path().rsplit('/').next().unwrap().to_owned();
+        let unary = Record { state: self.state.clone(), method };
+        Box::pin(async move { Ok(Grpc::new(Raw).unary(unary, request).await) })
+    }
+}
+
+struct Record {
+    state: Arc<State>,
+    method: String,
+}
+
+impl UnaryService<Bytes> for Record {
+    type Response = Bytes;
+    type Future = BoxFuture<Response<Bytes>, Status>;
+
+    fn call(&mut self, request: Request<Bytes>) -> Self::Future {
+        let word =
+            |name: &str| request.metadata().get(name).map_or("", |value| value.to_str().unwrap()).to_owned();
+        let call = Call {
+            gid: word("dtm-gid"),
+            trans_type: word("dtm-trans_type"),
+            branch_id: word("dtm-branch_id"),
+            op: word("dtm-op"),
+            plan_mac: word("pay-plan-mac"),
+            method: self.method.clone(),
+            payload: request.get_ref().clone(),
+        };
+        let key = (call.op.clone(), call.branch_id.clone());
+        self.state.calls.lock().unwrap().push(call);
+        self.state.count.send_modify(|count| *count += 1);
+        let scripted = self.state.script.lock().unwrap().remove(&key);
+        Box::pin(async move { scripted.map_or(Ok(Response::new(Bytes::new())), Err) })
+    }
+}
+
+/// A codec of raw bytes.
+#[derive(Clone, Copy)]
+struct Raw;
+
+impl Codec for Raw {
+    type Encode = Bytes;
+    type Decode = Bytes;
+    type Encoder = Raw;
+    type Decoder = Raw;
+
+    fn encoder(&mut self) -> Raw {
+        Raw
+    }
+
+    fn decoder(&mut self) -> Raw {
+        Raw
+    }
+}
+
+impl Encoder for Raw {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn encode(&mut self, item: Bytes, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        buffer.put(item);
+        Ok(())
+    }
+}
+
+impl Decoder for Raw {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
+        Ok(Some(buffer.copy_to_bytes(buffer.remaining())))
+    }
+}
