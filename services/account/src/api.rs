@@ -1,0 +1,131 @@
+//! The gRPC face of the service: hands branch calls to the guard and direct calls to where they are done. Decides
+//! nothing by itself.
+
+use crate::state::AccountEvent;
+use crate::validate::{self, Deposit, Opening};
+use crate::{branch, direct, entity::account, queries};
+use amends_participant::{EffectFuture, Fault, Guard, Reason, Refusal, branch_ops, idempotency, outlive};
+use amends_proto::pay::account::v1::account_service_server::AccountService;
+use amends_proto::pay::account::v1::{
+    Account, DepositRequest, FreezeRequest, GetRequest, ListEntriesResponse, ListHoldsResponse, ListRequest,
+    ListResponse, OpenRequest, TransferRequest, TransferResponse,
+};
+use amends_proto::pay::branch::v1::{ListBranchOpsRequest, ListBranchOpsResponse};
+use futures::FutureExt as _;
+use sea_orm::{DatabaseTransaction, DbErr};
+use tonic::{Request, Response, Status};
+
+/// Answer of one method.
+type Answer<T> = Result<Response<T>, Status>;
+
+/// The account service over one guard and its store.
+pub struct Api {
+    guard: Guard,
+}
+
+impl Api {
+    /// A service over the guard's store.
+    pub fn new(guard: Guard) -> Api {
+        Api { guard }
+    }
+
+    /// One direct write in one local transaction, which ends even if the caller gives up.
+    async fn write<F>(&self, effect: F) -> Answer<Account>
+    where
+        F: for<'t> FnOnce(&'t DatabaseTransaction, i64) -> EffectFuture<'t, account::Model> + Send + 'static,
+    {
+        let guard = self.guard.clone();
+        let work = async move {
+            let tx = guard.store().begin().await?;
+            let account = effect(&tx, guard.now_us()).await?;
+            tx.commit().await?;
+            Ok::<_, Fault>(queries::show_account(account)?)
+        };
+        outlive(work).await?.map(Response::new).map_err(Fault::into_direct_status)
+    }
+}
+
+#[tonic::async_trait]
+impl AccountService for Api {
+    async fn try_transfer(&self, request: Request<TransferRequest>) -> Answer<TransferResponse> {
+        self.guard.forward(request, |tx, call| branch::try_transfer(tx, call).boxed()).await
+    }
+
+    async fn confirm_transfer(&self, request: Request<TransferRequest>) -> Answer<TransferResponse> {
+        self.guard.confirm(request, |tx, call| branch::confirm_transfer(tx, call).boxed()).await
+    }
+
+    async fn cancel_transfer(&self, request: Request<TransferRequest>) -> Answer<TransferResponse> {
+        self.guard.undo(request, |tx, call| branch::cancel_transfer(tx, call).boxed()).await
+    }
+
+    async fn transfer(&self, request: Request<TransferRequest>) -> Answer<TransferResponse> {
+        self.guard.forward(request, |tx, call| branch::transfer(tx, call).boxed()).await
+    }
+
+    async fn reverse_transfer(&self, request: Request<TransferRequest>) -> Answer<TransferResponse> {
+        self.guard.undo(request, |tx, call| branch::reverse_transfer(tx, call).boxed()).await
+    }
+
+    async fn get(&self, request: Request<GetRequest>) -> Answer<Account> {
+        let account_id =
+            validate::account_id(&request.get_ref().account_id, "account_id").map_err(refused)?;
+        match queries::account(self.guard.store().reader(), &account_id).await.map_err(failed)? {
+            Some(account) => queries::show_account(account).map(Response::new).map_err(failed),
+            None => Err(refused(Refusal::new(Reason::AccountNotFound, format!("no account {account_id}")))),
+        }
+    }
+
+    async fn list(&self, request: Request<ListRequest>) -> Answer<ListResponse> {
+        let page = queries::Page::checked(request.get_ref()).map_err(refused)?;
+        queries::accounts(self.guard.store().reader(), page).await.map(Response::new).map_err(failed)
+    }
+
+    async fn list_entries(&self, request: Request<ListRequest>) -> Answer<ListEntriesResponse> {
+        let page = queries::Page::checked(request.get_ref()).map_err(refused)?;
+        queries::entries(self.guard.store().reader(), page).await.map(Response::new).map_err(failed)
+    }
+
+    async fn list_holds(&self, request: Request<ListRequest>) -> Answer<ListHoldsResponse> {
+        let page = queries::Page::checked(request.get_ref()).map_err(refused)?;
+        queries::holds(self.guard.store().reader(), page).await.map(Response::new).map_err(failed)
+    }
+
+    async fn open(&self, request: Request<OpenRequest>) -> Answer<Account> {
+        let opening = Opening::checked(request.get_ref()).map_err(refused)?;
+        self.write(|tx, now_us| async move { direct::open(tx, &opening, now_us).await }.boxed()).await
+    }
+
+    async fn deposit(&self, request: Request<DepositRequest>) -> Answer<Account> {
+        let deposit = Deposit::checked(request.get_ref()).map_err(refused)?;
+        let key = request.get_ref().idempotency_key.clone();
+        idempotency::run(&self.guard, request, &key, move |tx, call| {
+            async move {
+                let source_id = format!("{}/{}", call.caller, call.body.idempotency_key);
+                let account = direct::deposit(tx, &deposit, source_id, call.now_us).await?;
+                Ok(queries::show_account(account)?)
+            }
+            .boxed()
+        })
+        .await
+    }
+
+    async fn freeze(&self, request: Request<FreezeRequest>) -> Answer<Account> {
+        let account_id = validate::frozen_account(request.get_ref()).map_err(refused)?;
+        let event = if request.get_ref().frozen { AccountEvent::Freeze } else { AccountEvent::Thaw };
+        self.write(move |tx, _| async move { direct::change_state(tx, &account_id, event).await }.boxed())
+            .await
+    }
+
+    async fn list_branch_ops(&self, request: Request<ListBranchOpsRequest>) -> Answer<ListBranchOpsResponse> {
+        branch_ops::list(self.guard.store(), request.into_inner()).await.map(Response::new)
+    }
+}
+
+fn refused(refusal: Refusal) -> Status {
+    refusal.into_direct_status()
+}
+
+fn failed(error: DbErr) -> Status {
+    Fault::Store(error).into_direct_status()
+}
