@@ -1,1 +1,15 @@
-//! Plans, durable history, engine and relay of global transactions.
+//! The orchestrator: plans, durable history, the engine that brings every global transaction to its end, the relay
+//! that the coordinator calls, and the API for clients and operators. Knows no service but through definitions.
+
+pub mod api;
+mod config;
+pub mod coordinator;
+mod definitions;
+pub mod engine;
+pub mod history;
+pub mod plan;
+mod relay;
+mod run;
+
+pub use config::Args;
+pub use run::run;

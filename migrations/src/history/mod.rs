@@ -1,12 +1,15 @@
-//! Database of the history.
+//! Database of the orchestrator: global transactions, their plans and their events.
+
+mod m0001_history;
+
 use sea_orm_migration::prelude::*;
 
-/// Brings the history database to the newest schema.
+/// Brings the history to the newest schema.
 pub struct Migrator;
 
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        Vec::new()
+        vec![Box::new(m0001_history::Migration)]
     }
 }

@@ -1,0 +1,107 @@
+//! Every refusal of the API, and its one gRPC status with `google.rpc.ErrorInfo`.
+
+use crate::definitions::DefinitionError;
+use crate::history::{AppendError, ReadError};
+use std::collections::HashMap;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt as _};
+
+/// Domain of our error details.
+const DOMAIN: &str = "amends.v1";
+
+/// Why a call was not served. Nothing was changed then.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// A field of the request is wrong.
+    #[error("{field}: {what}")]
+    Invalid {
+        /// Name of the field.
+        field: &'static str,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The definition did not take the input.
+    #[error(transparent)]
+    Definition(#[from] DefinitionError),
+    /// Never heard of.
+    #[error("there is no global transaction {0}")]
+    NotFound(String),
+    /// The request id was used with other content.
+    #[error("request_id was used before for {gid} with another {differs}")]
+    RequestReused {
+        /// The earlier one.
+        gid: String,
+        /// Which fields differ.
+        differs: String,
+    },
+    /// The business key is taken.
+    #[error("business_key is taken by {gid}, which is {status}")]
+    KeyTaken {
+        /// The one that holds it.
+        gid: String,
+        /// Where that one stands.
+        status: String,
+    },
+    /// A cancel that comes too late.
+    #[error("{gid} is past its pivot: it can only go forward")]
+    PastPivot {
+        /// Which one.
+        gid: String,
+    },
+    /// A cancel while the pivot's outcome is open.
+    #[error("the pivot of {gid} is being attempted: its outcome decides")]
+    PivotInFlight {
+        /// Which one.
+        gid: String,
+    },
+    /// Our own store is away.
+    #[error("the history store is away: {0}")]
+    Store(String),
+    /// The process is going down.
+    #[error("the process is going down")]
+    Stopping,
+}
+
+impl From<ReadError> for ApiError {
+    fn from(error: ReadError) -> Self {
+        Self::Store(error.to_string())
+    }
+}
+
+impl From<sea_orm::DbErr> for ApiError {
+    fn from(error: sea_orm::DbErr) -> Self {
+        Self::Store(error.to_string())
+    }
+}
+
+impl From<AppendError> for ApiError {
+    fn from(error: AppendError) -> Self {
+        match error {
+            AppendError::Conflict(_) | AppendError::Closed => Self::Stopping,
+            AppendError::Store(text) => Self::Store(text),
+        }
+    }
+}
+
+impl From<ApiError> for Status {
+    fn from(error: ApiError) -> Self {
+        let (code, reason, gid) = match &error {
+            ApiError::Invalid { .. } => (Code::InvalidArgument, "INVALID_REQUEST", None),
+            ApiError::Definition(DefinitionError::Unknown(_)) => {
+                (Code::InvalidArgument, "UNKNOWN_DEFINITION", None)
+            }
+            ApiError::Definition(_) => (Code::InvalidArgument, "INVALID_REQUEST", None),
+            ApiError::NotFound(gid) => (Code::NotFound, "GID_NOT_FOUND", Some(gid)),
+            ApiError::RequestReused { gid, .. } => (Code::AlreadyExists, "IDEMPOTENCY_MISMATCH", Some(gid)),
+            ApiError::KeyTaken { gid, .. } => (Code::AlreadyExists, "BUSINESS_KEY_TAKEN", Some(gid)),
+            ApiError::PastPivot { gid } => (Code::FailedPrecondition, "PAST_PIVOT", Some(gid)),
+            ApiError::PivotInFlight { gid } => (Code::FailedPrecondition, "PIVOT_IN_FLIGHT", Some(gid)),
+            ApiError::Store(_) => (Code::Unavailable, "STORAGE_UNAVAILABLE", None),
+            ApiError::Stopping => (Code::Unavailable, "STOPPING", None),
+        };
+        let named = gid.map(|gid| ("gid".to_owned(), gid.clone()));
+        let details =
+            ErrorDetails::with_error_info(reason, DOMAIN, named.into_iter().collect::<HashMap<_, _>>());
+        Status::with_error_details(code, format!("{reason}|{error}"), details)
+    }
+}

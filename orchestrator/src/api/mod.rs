@@ -1,0 +1,10 @@
+//! What clients and operators call. Translates, checks limits, and answers from the committed fold; decides nothing.
+
+mod error;
+mod operations;
+mod start;
+mod transactions;
+mod view;
+
+pub use operations::{Addresses, OperationsService};
+pub use transactions::TransactionsService;

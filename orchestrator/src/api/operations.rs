@@ -1,0 +1,85 @@
+//! amends.v1.Operations: where everything is, and what the coordinator itself says.
+
+use super::error::ApiError;
+use crate::engine::Engine;
+use amends_proto::amends::v1::operations_server::Operations;
+use amends_proto::amends::v1::{
+    CoordinatorBranch, CoordinatorViewRequest, CoordinatorViewResponse, Endpoint, TopologyRequest,
+    TopologyResponse,
+};
+use std::sync::Arc;
+use tonic::{Request, Response, Status};
+
+/// Addresses that only the configuration knows.
+#[derive(Debug, Clone)]
+pub struct Addresses {
+    /// host:port of the PSP; empty = none.
+    pub psp: String,
+    /// host:port of DTM's gRPC interface.
+    pub dtm_grpc: String,
+    /// host:port of DTM's HTTP interface.
+    pub dtm_http: String,
+}
+
+/// The operations service.
+pub struct OperationsService {
+    engine: Arc<Engine>,
+    addresses: Addresses,
+}
+
+impl OperationsService {
+    /// Operators' calls to `engine`.
+    #[must_use]
+    pub fn new(engine: Arc<Engine>, addresses: Addresses) -> Self {
+        Self { engine, addresses }
+    }
+}
+
+#[tonic::async_trait]
+impl Operations for OperationsService {
+    async fn topology(
+        &self,
+        _request: Request<TopologyRequest>,
+    ) -> Result<Response<TopologyResponse>, Status> {
+        let endpoint =
+            |(name, address): (&str, &str)| Endpoint { name: name.into(), address: address.into() };
+        let Addresses { psp, dtm_grpc, dtm_http } = self.addresses.clone();
+        Ok(Response::new(TopologyResponse {
+            participants: self.engine.lanes().addresses().map(endpoint).collect(),
+            psp,
+            coordinator: self.engine.coordinator().name().to_owned(),
+            dtm_grpc,
+            dtm_http,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            dtm_version: self.engine.coordinator().version().await.unwrap_or_default(),
+        }))
+    }
+
+    async fn coordinator_view(
+        &self,
+        request: Request<CoordinatorViewRequest>,
+    ) -> Result<Response<CoordinatorViewResponse>, Status> {
+        let gid = request.into_inner().gid;
+        let live = self.engine.find(&gid).await.map_err(ApiError::from)?;
+        let live = live.ok_or_else(|| ApiError::NotFound(gid.clone()))?;
+        let seen = self.engine.coordinator().view(&gid).await;
+        let seen = seen.map_err(|error| Status::unavailable(format!("COORDINATOR_UNAVAILABLE|{error}")))?;
+        let history_status = live.state().status().name().to_owned();
+        let branch = |seen: crate::coordinator::BranchView| CoordinatorBranch {
+            branch_id: seen.branch_id,
+            op: seen.op,
+            status: seen.status,
+        };
+        Ok(Response::new(match seen {
+            None => CoordinatorViewResponse { gid, history_status, ..CoordinatorViewResponse::default() },
+            Some(seen) => CoordinatorViewResponse {
+                gid,
+                known: true,
+                status: seen.status.name().to_owned(),
+                branches: seen.branches.into_iter().map(branch).collect(),
+                rollback_reason: seen.rollback_reason,
+                history_status,
+            },
+        }))
+    }
+}

@@ -1,0 +1,187 @@
+//! amends.v1.Transactions: start, get, list, wait, history, cancel.
+
+use super::error::ApiError;
+use super::start::{self, Caller, text};
+use super::view;
+use crate::definitions::StepTimes;
+use crate::engine::{Cancelled, Engine, Live};
+use crate::history::{ListFilter, State};
+use amends_dtm::Gid;
+use amends_proto::amends::v1::transactions_server::Transactions;
+use amends_proto::amends::v1::{
+    CancelRequest, GetByBusinessKeyRequest, GetHistoryRequest, GetHistoryResponse, GetRequest,
+    GlobalTransaction, ListRequest, ListResponse, StartRequest, StartResponse, WaitRequest,
+};
+use std::sync::Arc;
+use std::time::Duration;
+use tonic::metadata::MetadataMap;
+use tonic::{Request, Response, Status};
+
+/// Longest time that one call waits.
+const MAX_WAIT: Duration = Duration::from_secs(600);
+/// Time that `Wait` waits where the request names none.
+const DEFAULT_WAIT: Duration = Duration::from_secs(30);
+/// Rows of one page.
+const MAX_PAGE: i32 = 1_000;
+const DEFAULT_PAGE: u64 = 50;
+/// Longest reason of a cancel.
+const MAX_REASON: usize = 200;
+
+/// The transactions service.
+pub struct TransactionsService {
+    engine: Arc<Engine>,
+    times: StepTimes,
+}
+
+impl TransactionsService {
+    /// Clients' calls to `engine`.
+    #[must_use]
+    pub fn new(engine: Arc<Engine>, times: StepTimes) -> Self {
+        Self { engine, times }
+    }
+
+    async fn live(&self, gid: &str) -> Result<Arc<Live>, ApiError> {
+        let parsed = Gid::parse(gid).map_err(|_| ApiError::Invalid {
+            field: "gid",
+            what: "must be a lower-case UUIDv7 with hyphens".to_owned(),
+        })?;
+        self.engine.find(parsed.as_str()).await?.ok_or_else(|| ApiError::NotFound(gid.to_owned()))
+    }
+}
+
+/// Runs work that must not be dropped when the caller gives up.
+async fn undropped<T: Send + 'static>(
+    work: impl Future<Output = Result<T, ApiError>> + Send + 'static,
+) -> Result<T, ApiError> {
+    tokio::spawn(work).await.map_err(|_| ApiError::Stopping)?
+}
+
+/// Waits for the end at most so long; whatever it then is, is the answer.
+async fn wait_for_end(live: &Live, patience: Duration) {
+    let ended = live.until(|state: &State| state.end.is_some());
+    let _ = tokio::time::timeout(patience.min(MAX_WAIT), ended).await;
+}
+
+fn millis(ms: i32) -> Duration {
+    Duration::from_millis(u64::try_from(ms).unwrap_or(0))
+}
+
+fn caller(metadata: &MetadataMap) -> Result<Caller, ApiError> {
+    let value = |key| metadata.get(key).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+    let name = match value("amends-caller") {
+        name if name.is_empty() => "anonymous".to_owned(),
+        name => name,
+    };
+    text("amends-caller", &name, 1, 64)?;
+    let traceparent = value("traceparent");
+    // A malformed trace context is nobody's failure: the trace just begins here.
+    let traceparent = if traceparent.len() == 55 { traceparent } else { String::new() };
+    Ok(Caller { name, traceparent })
+}
+
+#[tonic::async_trait]
+impl Transactions for TransactionsService {
+    async fn start(&self, request: Request<StartRequest>) -> Result<Response<StartResponse>, Status> {
+        let caller = caller(request.metadata())?;
+        let (engine, times, request) = (Arc::clone(&self.engine), self.times, request.into_inner());
+        let patience = millis(request.wait_ms);
+        let started = undropped(async move { start::start(&engine, times, &caller, &request).await }).await?;
+        if !patience.is_zero() {
+            wait_for_end(&started.live, patience).await;
+        }
+        let shown = view::transaction(&started.live);
+        Ok(Response::new(StartResponse {
+            gid: shown.gid,
+            status: shown.status,
+            existing: started.existing,
+            reason: shown.reason,
+        }))
+    }
+
+    async fn get(&self, request: Request<GetRequest>) -> Result<Response<GlobalTransaction>, Status> {
+        let live = self.live(&request.into_inner().gid).await?;
+        Ok(Response::new(view::transaction(&live)))
+    }
+
+    async fn get_by_business_key(
+        &self,
+        request: Request<GetByBusinessKeyRequest>,
+    ) -> Result<Response<GlobalTransaction>, Status> {
+        let GetByBusinessKeyRequest { definition, business_key } = request.into_inner();
+        let reader = &self.engine.history().reader;
+        let newest = reader.newest_of_key(&definition, &business_key).await.map_err(ApiError::from)?;
+        let gid =
+            newest.ok_or_else(|| ApiError::NotFound(format!("of {definition} with key {business_key}")))?;
+        let live = self.live(&gid).await?;
+        Ok(Response::new(view::transaction(&live)))
+    }
+
+    async fn list(&self, request: Request<ListRequest>) -> Result<Response<ListResponse>, Status> {
+        let filter = list_filter(&request.into_inner())?;
+        let rows = self.engine.history().reader.list(&filter).await.map_err(ApiError::from)?;
+        let full = u64::try_from(rows.len()).is_ok_and(|count| count == filter.limit);
+        let next = rows.last().filter(|_| full).map(|row| row.gid.clone());
+        let transactions = rows.iter().map(view::row).collect();
+        Ok(Response::new(ListResponse { transactions, next_page_token: next.unwrap_or_default() }))
+    }
+
+    async fn wait(&self, request: Request<WaitRequest>) -> Result<Response<GlobalTransaction>, Status> {
+        let WaitRequest { gid, timeout_ms } = request.into_inner();
+        if timeout_ms < 0 {
+            let what = "must not be negative".to_owned();
+            return Err(ApiError::Invalid { field: "timeout_ms", what }.into());
+        }
+        let live = self.live(&gid).await?;
+        wait_for_end(&live, if timeout_ms == 0 { DEFAULT_WAIT } else { millis(timeout_ms) }).await;
+        Ok(Response::new(view::transaction(&live)))
+    }
+
+    async fn get_history(
+        &self,
+        request: Request<GetHistoryRequest>,
+    ) -> Result<Response<GetHistoryResponse>, Status> {
+        let GetHistoryRequest { gid, from_seq } = request.into_inner();
+        let live = self.live(&gid).await?;
+        let reader = &self.engine.history().reader;
+        let rows = reader.rows(&live.base().gid, from_seq.max(1)).await.map_err(ApiError::from)?;
+        Ok(Response::new(GetHistoryResponse { events: rows.into_iter().map(view::event).collect() }))
+    }
+
+    async fn cancel(&self, request: Request<CancelRequest>) -> Result<Response<GlobalTransaction>, Status> {
+        let CancelRequest { gid, reason } = request.into_inner();
+        text("reason", &reason, 0, MAX_REASON)?;
+        let live = self.live(&gid).await?;
+        let engine = Arc::clone(&self.engine);
+        let live = undropped(async move {
+            match engine.cancel(&live, &reason).await? {
+                Cancelled::Decided | Cancelled::Already => Ok(live),
+                Cancelled::PastPivot => Err(ApiError::PastPivot { gid }),
+                Cancelled::PivotInFlight => Err(ApiError::PivotInFlight { gid }),
+            }
+        })
+        .await?;
+        Ok(Response::new(view::transaction(&live)))
+    }
+}
+
+fn list_filter(request: &ListRequest) -> Result<ListFilter, ApiError> {
+    let invalid = |field, what: &str| ApiError::Invalid { field, what: what.to_owned() };
+    let mut statuses = Vec::new();
+    for status in request.statuses() {
+        statuses.push(view::status_name(status).ok_or_else(|| invalid("statuses", "unknown status"))?);
+    }
+    if !(0..=MAX_PAGE).contains(&request.page_size) {
+        return Err(invalid("page_size", "must be 0 to 1,000"));
+    }
+    let limit = u64::try_from(request.page_size).ok().filter(|size| *size > 0).unwrap_or(DEFAULT_PAGE);
+    let before = match request.page_token.as_str() {
+        "" => None,
+        token => Some(
+            Gid::parse(token)
+                .map_err(|_| invalid("page_token", "is not from an earlier answer"))?
+                .as_str()
+                .to_owned(),
+        ),
+    };
+    Ok(ListFilter { statuses, attention_only: request.attention_only, before, limit })
+}

@@ -1,0 +1,94 @@
+//! Flags of the orchestrator's process, checked before a port opens.
+
+use crate::definitions::StepTimes;
+use amends_dtm::client::DtmEndpoints;
+use amends_serve::ProcessArgs;
+use anyhow::{Context as _, bail};
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+/// Default port of the API.
+pub const API_PORT: u16 = 7400;
+/// Default port of the relay.
+const RELAY_PORT: u16 = 7401;
+
+/// Runs the orchestrator: the API for clients, and the relay for DTM.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    pub(crate) process: ProcessArgs,
+    /// Address of the relay, which only DTM calls
+    #[arg(long, env = "AMENDS_RELAY_LISTEN", value_name = "HOST:PORT")]
+    relay_listen: Option<SocketAddr>,
+    /// The relay as DTM reaches it; DTM stores it with each global transaction [default: what it listens on]
+    #[arg(long, env = "AMENDS_RELAY_URL", value_name = "HOST:PORT")]
+    relay_url: Option<String>,
+    /// DTM's gRPC interface
+    #[arg(
+        long,
+        env = "AMENDS_DTM",
+        value_name = "grpc://HOST:PORT",
+        default_value = "grpc://127.0.0.1:36790"
+    )]
+    dtm: String,
+    /// DTM's HTTP interface [default: port 36789 of the same host]
+    #[arg(long, env = "AMENDS_DTM_HTTP", value_name = "http://HOST:PORT")]
+    dtm_http: Option<String>,
+    /// A participant that plans may name; repeat for each
+    #[arg(
+        long = "participant",
+        env = "AMENDS_PARTICIPANTS",
+        value_delimiter = ',',
+        value_name = "NAME=HOST:PORT"
+    )]
+    participants: Vec<String>,
+    /// The payment service provider, for checkers
+    #[arg(long, env = "AMENDS_PSP", value_name = "HOST:PORT", default_value = "")]
+    pub(crate) psp: String,
+    /// File with the key of the plan MAC: 32 bytes in hex
+    #[arg(long, env = "AMENDS_PLAN_MAC_KEY_FILE", value_name = "FILE")]
+    pub(crate) plan_mac_key_file: PathBuf,
+    /// Milliseconds until a charge with unknown outcome is taken back
+    #[arg(long, env = "AMENDS_PIVOT_TIMEOUT_MS", default_value_t = 60_000, value_parser = clap::value_parser!(i32).range(100..))]
+    pivot_timeout_ms: i32,
+    /// Milliseconds until any other try with unknown outcome is taken back
+    #[arg(long, env = "AMENDS_TRY_TIMEOUT_MS", default_value_t = 10_000, value_parser = clap::value_parser!(i32).range(100..))]
+    try_timeout_ms: i32,
+    /// Milliseconds that all tries of a TCC may take together
+    #[arg(long, env = "AMENDS_TRY_PHASE_MS", default_value_t = 90_000, value_parser = clap::value_parser!(u64).range(100..))]
+    pub(crate) try_phase_ms: u64,
+}
+
+impl Args {
+    /// Where the relay listens.
+    pub(crate) fn relay_listen(&self) -> SocketAddr {
+        self.relay_listen.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, RELAY_PORT)))
+    }
+
+    /// The relay as DTM reaches it; `listening` is the port that was really taken.
+    pub(crate) fn relay_url(&self, listening: SocketAddr) -> String {
+        self.relay_url.clone().unwrap_or_else(|| listening.to_string())
+    }
+
+    pub(crate) fn dtm(&self) -> anyhow::Result<DtmEndpoints> {
+        DtmEndpoints::parse(&self.dtm, self.dtm_http.as_deref()).context("--dtm")
+    }
+
+    pub(crate) fn step_times(&self) -> StepTimes {
+        StepTimes { pivot_timeout_ms: self.pivot_timeout_ms, try_timeout_ms: self.try_timeout_ms }
+    }
+
+    pub(crate) fn participants(&self) -> anyhow::Result<BTreeMap<String, String>> {
+        let mut all = BTreeMap::new();
+        for given in &self.participants {
+            let Some((name, address)) = given.split_once('=') else {
+                bail!("--participant {given}: must be NAME=HOST:PORT");
+            };
+            if all.insert(name.to_owned(), address.to_owned()).is_some() {
+                bail!("--participant {name}: is given twice");
+            }
+        }
+        Ok(all)
+    }
+}

@@ -1,0 +1,213 @@
+//! The DTM server as coordinator. Turns plans into DTM's requests; every URL in them is the relay's, and the payload
+//! is the plan's hash: nothing of a plan enters DTM (design.md §2).
+
+use super::{BranchView, Coordinator, CoordinatorError, CoordinatorStatus, Reply, View};
+use crate::plan::{Mode, Plan};
+use amends_dtm::Gid;
+use amends_dtm::client::{
+    BranchStatus, DtmClient, DtmError, DtmStatus, SagaRequest, SagaStep, TccBranch, TccRequest,
+};
+use amends_proto::amends::v1::RunRequest;
+use bytes::Bytes;
+use futures::FutureExt as _;
+use prost::Message as _;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+use tonic::Code;
+
+/// DTM's own poll: the backstop only, waking it is our job (design.md §2, Times).
+const RETRY_INTERVAL_S: u32 = 60;
+/// DTM waits so long for the relay; it must be longer than the relay's hold and one second.
+pub const REQUEST_TIMEOUT_S: u32 = 5;
+/// A TCC that nobody decides is taken back by DTM after this time (payments-domain.md §3).
+const TCC_TIMEOUT_TO_FAIL_S: u32 = 600;
+/// `resetCronTime` sends every waiting gid into one serial loop: at most one a second (dtm.md D6).
+const NUDGE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// DTM as the coordinator.
+pub struct DtmCoordinator {
+    client: DtmClient,
+    relay_run: String,
+    nudges: Arc<Nudges>,
+}
+
+#[derive(Default)]
+struct Nudges {
+    last: Mutex<Option<Instant>>,
+    waiting: AtomicBool,
+}
+
+impl DtmCoordinator {
+    /// DTM behind `client`, told to call the relay at `relay` (host:port as DTM sees it; DTM stores it for ever).
+    #[must_use]
+    pub fn new(client: DtmClient, relay: &str) -> Self {
+        Self { client, relay_run: format!("{relay}/amends.v1.Relay/Run"), nudges: Arc::default() }
+    }
+
+    fn payload(plan: &Plan) -> Bytes {
+        RunRequest { plan_hash: Bytes::copy_from_slice(plan.hash()) }.encode_to_vec().into()
+    }
+
+    fn saga(&self, plan: &Plan) -> SagaRequest {
+        let step = |_: &_| SagaStep {
+            action: self.relay_run.clone(),
+            compensate: self.relay_run.clone(),
+            payload: Self::payload(plan),
+        };
+        SagaRequest {
+            gid: plan.gid().clone(),
+            steps: plan.steps().iter().map(step).collect(),
+            retry_interval_s: RETRY_INTERVAL_S,
+            request_timeout_s: REQUEST_TIMEOUT_S,
+            timeout_to_fail_s: 0,
+            headers: BTreeMap::new(),
+        }
+    }
+
+    fn tcc(plan: &Plan) -> TccRequest {
+        TccRequest {
+            gid: plan.gid().clone(),
+            retry_interval_s: RETRY_INTERVAL_S,
+            request_timeout_s: REQUEST_TIMEOUT_S,
+            timeout_to_fail_s: TCC_TIMEOUT_TO_FAIL_S,
+            headers: BTreeMap::new(),
+        }
+    }
+
+    async fn register_tcc(&self, plan: &Plan) -> Result<(), CoordinatorError> {
+        self.client.prepare_tcc(&Self::tcc(plan)).await.map_err(meaning)?;
+        for step in 0..plan.steps().len() {
+            let branch = TccBranch {
+                gid: plan.gid().clone(),
+                branch_id: plan.branch_id(step),
+                confirm: self.relay_run.clone(),
+                cancel: self.relay_run.clone(),
+                payload: Self::payload(plan),
+            };
+            self.client.register_tcc_branch(&branch).await.map_err(meaning)?;
+        }
+        Ok(())
+    }
+}
+
+impl Nudges {
+    /// Waits until a nudge may be sent; false = another that is waiting already will do for this one too.
+    async fn admit(&self) -> bool {
+        if self.waiting.swap(true, Ordering::SeqCst) {
+            return false;
+        }
+        let mut last = self.last.lock().await;
+        if let Some(last) = *last {
+            tokio::time::sleep_until(last + NUDGE_INTERVAL).await;
+        }
+        *last = Some(Instant::now());
+        self.waiting.store(false, Ordering::SeqCst);
+        true
+    }
+}
+
+fn meaning(error: DtmError) -> CoordinatorError {
+    match error {
+        DtmError::Refused(text) | DtmError::InvalidRequest(text) => CoordinatorError::Refused(text),
+        DtmError::ReplyUnknown(status) => CoordinatorError::Unknown(status.to_string()),
+        DtmError::NoAnswer(error) => CoordinatorError::Unknown(error.to_string()),
+        DtmError::Protocol(text) => CoordinatorError::Unknown(text),
+    }
+}
+
+/// An abort that DTM itself answered with an error was not taken: it does not know the gid (dtm.md §2).
+fn abort_meaning(error: DtmError) -> CoordinatorError {
+    match error {
+        DtmError::ReplyUnknown(status) if matches!(status.code(), Code::Internal | Code::Unknown) => {
+            CoordinatorError::Refused(status.message().to_owned())
+        }
+        error @ (DtmError::ReplyUnknown(_)
+        | DtmError::Refused(_)
+        | DtmError::InvalidRequest(_)
+        | DtmError::NoAnswer(_)
+        | DtmError::Protocol(_)) => meaning(error),
+    }
+}
+
+fn status(status: DtmStatus) -> CoordinatorStatus {
+    match status {
+        DtmStatus::Prepared => CoordinatorStatus::Prepared,
+        DtmStatus::Submitted => CoordinatorStatus::Submitted,
+        DtmStatus::Aborting => CoordinatorStatus::Aborting,
+        DtmStatus::Succeed => CoordinatorStatus::Succeed,
+        DtmStatus::Failed => CoordinatorStatus::Failed,
+    }
+}
+
+fn branch_status(status: BranchStatus) -> &'static str {
+    match status {
+        BranchStatus::Prepared => "prepared",
+        BranchStatus::Succeed => "succeed",
+        BranchStatus::Failed => "failed",
+    }
+}
+
+impl Coordinator for DtmCoordinator {
+    fn name(&self) -> &'static str {
+        "dtm"
+    }
+
+    fn register<'a>(&'a self, plan: &'a Plan) -> Reply<'a, ()> {
+        async move {
+            match plan.mode() {
+                Mode::Tcc => self.register_tcc(plan).await,
+                Mode::Saga | Mode::Unspecified => {
+                    self.client.submit_saga(&self.saga(plan)).await.map_err(meaning)
+                }
+            }
+        }
+        .boxed()
+    }
+
+    fn submit<'a>(&'a self, plan: &'a Plan) -> Reply<'a, ()> {
+        async move { self.client.submit_tcc(&Self::tcc(plan)).await.map_err(meaning) }.boxed()
+    }
+
+    fn abort<'a>(&'a self, plan: &'a Plan, reason: &'a str) -> Reply<'a, ()> {
+        async move { self.client.abort(plan.gid(), reason).await.map_err(abort_meaning) }.boxed()
+    }
+
+    fn nudge_all(&self) -> Reply<'_, ()> {
+        async move {
+            if self.nudges.admit().await {
+                self.client.reset_cron_time().await.map_err(meaning)?;
+            }
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn view<'a>(&'a self, gid: &'a str) -> Reply<'a, Option<View>> {
+        async move {
+            let gid = Gid::parse(gid).map_err(|error| CoordinatorError::Refused(error.to_string()))?;
+            let seen = self.client.query(&gid).await.map_err(meaning)?;
+            Ok(seen.map(|seen| View {
+                status: status(seen.status),
+                rollback_reason: seen.rollback_reason,
+                branches: seen
+                    .branches
+                    .into_iter()
+                    .map(|branch| BranchView {
+                        branch_id: branch.branch_id,
+                        op: branch.op,
+                        status: branch_status(branch.status).to_owned(),
+                    })
+                    .collect(),
+            }))
+        }
+        .boxed()
+    }
+
+    fn version(&self) -> Reply<'_, String> {
+        async move { self.client.version().await.map_err(meaning) }.boxed()
+    }
+}

@@ -1,0 +1,99 @@
+//! The coordinator behind one small trait: what the engine needs of whoever decides order, retry and rollback.
+//! Must not know participants, history's store or the API.
+
+mod dtm;
+
+pub use dtm::DtmCoordinator;
+
+use crate::plan::Plan;
+use futures::future::BoxFuture;
+
+/// What the coordinator says of a whole global transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CoordinatorStatus {
+    /// Branches are registered, nothing is decided.
+    Prepared,
+    /// Forward, or confirming.
+    Submitted,
+    /// Rolling back.
+    Aborting,
+    /// Over, and believed to be applied.
+    Succeed,
+    /// Over, and believed to be undone.
+    Failed,
+}
+
+impl CoordinatorStatus {
+    /// DTM's own word.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Prepared => "prepared",
+            Self::Submitted => "submitted",
+            Self::Aborting => "aborting",
+            Self::Succeed => "succeed",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// One branch op as the coordinator has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BranchView {
+    /// `01`, `02`, …
+    pub branch_id: String,
+    /// `action`, `compensate`, `confirm`, `cancel`.
+    pub op: String,
+    /// DTM's word.
+    pub status: String,
+}
+
+/// The coordinator's own view of one gid.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct View {
+    /// The whole.
+    pub status: CoordinatorStatus,
+    /// Its parts.
+    pub branches: Vec<BranchView>,
+    /// Why it rolled back, in the coordinator's words.
+    pub rollback_reason: String,
+}
+
+/// Why the coordinator did not do as asked.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum CoordinatorError {
+    /// It said no; the text is its own.
+    #[error("the coordinator refused: {0}")]
+    Refused(String),
+    /// Nobody knows whether it did.
+    #[error("the coordinator did not answer: {0}")]
+    Unknown(String),
+}
+
+/// Answer of a call to the coordinator.
+pub type Reply<'a, T> = BoxFuture<'a, Result<T, CoordinatorError>>;
+
+/// Decides order, retry and rollback of global transactions, and survives our crash.
+pub trait Coordinator: Send + Sync + 'static {
+    /// Short name, as shown.
+    fn name(&self) -> &'static str;
+
+    /// Makes the plan's branches known. SAGA: this also starts it; repeating it continues it at once (dtm.md D6).
+    /// TCC: registered and prepared, not submitted; repeating it changes nothing.
+    fn register<'a>(&'a self, plan: &'a Plan) -> Reply<'a, ()>;
+
+    /// TCC: commits. To be sent at most once (dtm.md D20).
+    fn submit<'a>(&'a self, plan: &'a Plan) -> Reply<'a, ()>;
+
+    /// TCC: rolls back; repeating it continues the rollback at once (dtm.md D6).
+    fn abort<'a>(&'a self, plan: &'a Plan, reason: &'a str) -> Reply<'a, ()>;
+
+    /// Makes the coordinator look at every waiting global transaction soon. Coalesced: at most one a second.
+    fn nudge_all(&self) -> Reply<'_, ()>;
+
+    /// What it says of a gid; `None` = it does not know it.
+    fn view<'a>(&'a self, gid: &'a str) -> Reply<'a, Option<View>>;
+
+    /// Its version, as proof that it can be reached.
+    fn version(&self) -> Reply<'_, String>;
+}

@@ -1,0 +1,224 @@
+//! Answers one branch call of the coordinator: decide, run or skip or consult, and hold the call for a while.
+//! The table itself is `decide`; this drives it.
+
+use super::decide::{Answer, Decision, next_op};
+use super::live::Claim;
+use super::{Engine, Live, undo_decided};
+use crate::coordinator::CoordinatorStatus;
+use crate::history::{AppendError, Cause, Fact, ReadError, State, Verdict, bounded};
+use crate::plan::OpRef;
+use amends_dtm::{BranchId, Op};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// A branch call, as the coordinator names it.
+#[derive(Debug, Clone)]
+pub struct RelayCall {
+    /// Which global transaction.
+    pub gid: String,
+    /// Which step.
+    pub branch_id: BranchId,
+    /// Which op of it.
+    pub op: Op,
+    /// Hash of the plan that the coordinator was given.
+    pub plan_hash: Vec<u8>,
+}
+
+/// Why a call gets no answer in the coordinator's terms.
+#[derive(Debug, thiserror::Error)]
+pub enum RelayError {
+    /// The history store is away: nothing can be decided.
+    #[error("the history store is away")]
+    Store(#[source] ReadError),
+    /// It did not commit.
+    #[error("the history store did not commit")]
+    Append(#[from] AppendError),
+}
+
+impl Engine {
+    /// Answers a branch call. Must run in a task that nobody drops half-way.
+    ///
+    /// # Errors
+    /// Only where the history store is away.
+    pub async fn relay(self: &Arc<Self>, call: &RelayCall) -> Result<Answer, RelayError> {
+        let Some(live) = self.find(&call.gid).await.map_err(RelayError::Store)? else {
+            // Never ABORTED: the history may have been restored from a backup (design.md §2).
+            tracing::error!(gid = call.gid, op = call.op.as_str(), "the coordinator calls an unknown gid");
+            return Ok(Answer::InProgress);
+        };
+        let step = live.plan.step_of(&call.branch_id);
+        let (Some(step), true) = (step, call.plan_hash == live.plan.hash()) else {
+            tracing::error!(
+                gid = call.gid,
+                op = call.op.as_str(),
+                "the coordinator calls with a foreign plan"
+            );
+            return Ok(Answer::InProgress);
+        };
+        let answer = self.answer(&live, OpRef { step, op: call.op }).await?;
+        self.watch_silence(&live, answer);
+        Ok(answer)
+    }
+
+    fn watch_silence(&self, live: &Live, answer: Answer) {
+        if live.state().end.is_some() {
+            return;
+        }
+        match answer {
+            Answer::InProgress => {
+                live.owe_wake();
+                // The op may have ended between the decision and this debt: then nobody else would pay it.
+                if !live.is_busy() {
+                    live.silence.expect_soon(Instant::now());
+                }
+            }
+            Answer::Ok | Answer::Aborted => live.silence.expect_soon(Instant::now()),
+        }
+    }
+
+    async fn answer(self: &Arc<Self>, live: &Arc<Live>, asked: OpRef) -> Result<Answer, AppendError> {
+        let mut consulted = false;
+        loop {
+            match live.claim(asked) {
+                Claim::Run { at, ended } => {
+                    let over = ended.subscribe();
+                    self.spawn_op(live, at, ended);
+                    if !held(over, self.hold(at.op)).await {
+                        return Ok(Answer::InProgress);
+                    }
+                    if let Some(answer) = plain(&live.claim_nothing(asked)) {
+                        return Ok(answer);
+                    }
+                    return Ok(Answer::InProgress);
+                }
+                Claim::Decided(Decision::Reply(answer)) => return Ok(answer),
+                Claim::Decided(Decision::Skip(at)) => {
+                    self.record(live, |_| vec![Fact::Skipped { at }.into()]).await?;
+                    return Ok(Answer::Ok);
+                }
+                Claim::Decided(Decision::Consult) if !consulted => {
+                    consulted = true;
+                    if !self.consult(live, asked).await? {
+                        return Ok(Answer::InProgress);
+                    }
+                }
+                Claim::Decided(Decision::Disagree(text)) => {
+                    self.open_disagreement(live, asked, text).await?;
+                    return Ok(Answer::InProgress);
+                }
+                Claim::Decided(Decision::Consult | Decision::Run(_)) => return Ok(Answer::InProgress),
+            }
+        }
+    }
+
+    fn hold(&self, op: Op) -> Duration {
+        match op {
+            Op::Action | Op::Try => self.parts.times.hold_forward,
+            Op::Confirm | Op::Compensate | Op::Cancel => self.parts.times.hold_second,
+        }
+    }
+
+    /// The coordinator undoes what history has not decided to undo. Where its own timeout won, history follows;
+    /// otherwise a person is needed. True = undo is decided now.
+    async fn consult(self: &Arc<Self>, live: &Arc<Live>, asked: OpRef) -> Result<bool, AppendError> {
+        let view = match self.coordinator().view(&live.base().gid).await {
+            Ok(view) => view,
+            Err(error) => {
+                tracing::warn!(gid = live.base().gid, %error, "the coordinator cannot be consulted");
+                return Ok(false);
+            }
+        };
+        let aborting = view.is_some_and(|view| match view.status {
+            CoordinatorStatus::Aborting | CoordinatorStatus::Failed => true,
+            CoordinatorStatus::Prepared | CoordinatorStatus::Submitted | CoordinatorStatus::Succeed => false,
+        });
+        if !aborting {
+            self.open_disagreement(live, asked, "an undo that neither history nor the coordinator decided")
+                .await?;
+            return Ok(false);
+        }
+        let plan = &live.plan;
+        let state = self
+            .record(live, |state| {
+                let cause = Cause::Timeout("the coordinator rolled back by itself".to_owned());
+                if may_follow(state) { vec![undo_decided(plan, cause).into()] } else { Vec::new() }
+            })
+            .await?;
+        Ok(state.undoing())
+    }
+
+    async fn open_disagreement(
+        self: &Arc<Self>,
+        live: &Arc<Live>,
+        asked: OpRef,
+        text: &'static str,
+    ) -> Result<(), AppendError> {
+        tracing::error!(
+            gid = live.base().gid,
+            op = asked.op.as_str(),
+            text,
+            "the coordinator disagrees with history"
+        );
+        let cause = "disagreement".to_owned();
+        self.record(live, |state| {
+            if state.attention.iter().any(|open| open.cause == cause) {
+                return Vec::new();
+            }
+            vec![Fact::AttentionOpened { cause: cause.clone(), at: Some(asked), text: bounded(text) }.into()]
+        })
+        .await
+        .map(|_| ())
+    }
+
+    /// Drives what history lacks by itself, where the coordinator lost it or believes that it is over.
+    pub(super) async fn drive(self: &Arc<Self>, live: &Arc<Live>) {
+        if !live.start_driving() {
+            return;
+        }
+        while let Some(at) = next_op(&live.plan, &live.state()) {
+            match live.claim(at) {
+                Claim::Run { at, ended } => {
+                    let mut over = ended.subscribe();
+                    self.spawn_op(live, at, ended);
+                    let _ = over.wait_for(|ended| *ended).await;
+                }
+                Claim::Decided(Decision::Skip(at)) => {
+                    if self.record(live, |_| vec![Fact::Skipped { at }.into()]).await.is_err() {
+                        break;
+                    }
+                }
+                Claim::Decided(_) => match busy_op(live, at) {
+                    Some(mut over) => drop(over.wait_for(|ended| *ended).await),
+                    None => break,
+                },
+            }
+        }
+        live.stop_driving();
+    }
+}
+
+/// The op that stands in the way of `at`: itself, or the forward op that it would undo.
+fn busy_op(live: &Live, at: OpRef) -> Option<watch::Receiver<bool>> {
+    let forward = OpRef { step: at.step, op: live.plan.forward_op() };
+    live.running(at).or_else(|| live.running(forward))
+}
+
+/// History follows the coordinator's abort only where nothing was committed.
+fn may_follow(state: &State) -> bool {
+    let confirmed = state.steps.iter().any(|step| step.confirm.attempts > 0);
+    matches!(state.verdict, Verdict::Open | Verdict::Submitting) && !confirmed && state.end.is_none()
+}
+
+fn plain(decision: &Decision) -> Option<Answer> {
+    match decision {
+        Decision::Reply(answer) => Some(*answer),
+        Decision::Run(_) | Decision::Skip(_) | Decision::Consult | Decision::Disagree(_) => None,
+    }
+}
+
+/// Whether the op ended within the hold.
+async fn held(mut over: watch::Receiver<bool>, hold: Duration) -> bool {
+    tokio::time::timeout(hold, over.wait_for(|ended| *ended)).await.is_ok()
+}

@@ -1,0 +1,168 @@
+//! What a call of the coordinator may do, as a pure function of history: the relay's table of design.md §2.
+//! Reads no clock, no store and calls nobody; the only volatile input is which ops have an attempt in flight.
+
+use crate::history::{Standing, State, Verdict};
+use crate::plan::{Mode, OpRef, Plan, StepIndex};
+use amends_dtm::Op;
+
+/// What the coordinator hears.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// Done: go on.
+    Ok,
+    /// Refused: roll back.
+    Aborted,
+    /// Not yet: ask again.
+    InProgress,
+}
+
+/// What is to be done about one op.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// Nothing; this is the answer.
+    Reply(Answer),
+    /// Attempt the op until it has an outcome, then decide again.
+    Run(OpRef),
+    /// Record that there is nothing to undo, then answer OK.
+    Skip(OpRef),
+    /// The coordinator undoes what history has not decided to undo: ask for its status first.
+    Consult,
+    /// History says otherwise: a person is needed; the answer is "not yet".
+    Disagree(&'static str),
+}
+
+/// Which ops have an attempt in flight, or a retry of their own pending, in this process.
+pub trait InFlight {
+    /// Whether this op has.
+    fn running(&self, at: OpRef) -> bool;
+}
+
+impl<F: Fn(OpRef) -> bool> InFlight for F {
+    fn running(&self, at: OpRef) -> bool {
+        self(at)
+    }
+}
+
+/// Decides about one asked op.
+#[must_use]
+pub fn decide(plan: &Plan, state: &State, asked: OpRef, in_flight: &impl InFlight) -> Decision {
+    let fits = match plan.mode() {
+        Mode::Saga | Mode::Unspecified => matches!(asked.op, Op::Action | Op::Compensate),
+        Mode::Tcc => matches!(asked.op, Op::Try | Op::Confirm | Op::Cancel),
+    };
+    if !fits {
+        return Decision::Disagree("the op does not belong to this mode");
+    }
+    match asked.op {
+        Op::Action | Op::Try => forward(plan, state, asked, in_flight),
+        Op::Confirm => confirm(plan, state, asked, in_flight),
+        Op::Compensate | Op::Cancel => undo(plan, state, asked, in_flight),
+    }
+}
+
+fn forward(plan: &Plan, state: &State, asked: OpRef, in_flight: &impl InFlight) -> Decision {
+    let standing = state.op(asked).standing;
+    match (&state.verdict, standing) {
+        (_, Standing::Succeeded) => Decision::Reply(Answer::Ok),
+        (Verdict::Undo(_), _) => Decision::Reply(Answer::Aborted),
+        (_, Standing::Refused) if plan.behind_pivot(asked.step) => Decision::Reply(Answer::InProgress),
+        (_, Standing::Refused | Standing::Skipped | Standing::SucceededLate) => {
+            Decision::Reply(Answer::Aborted)
+        }
+        (Verdict::Submitting | Verdict::Committed, _) => {
+            Decision::Disagree("a try after the commit decision")
+        }
+        (Verdict::Open, Standing::Untouched | Standing::Attempted | Standing::Waiting) => {
+            if in_flight.running(asked) || !all_before_succeeded(state, asked.step) {
+                Decision::Reply(Answer::InProgress)
+            } else {
+                Decision::Run(asked)
+            }
+        }
+    }
+}
+
+fn all_before_succeeded(state: &State, step: StepIndex) -> bool {
+    state.steps[..step].iter().all(|step| step.forward.standing == Standing::Succeeded)
+}
+
+fn confirm(plan: &Plan, state: &State, asked: OpRef, in_flight: &impl InFlight) -> Decision {
+    match &state.verdict {
+        Verdict::Open => Decision::Disagree("a confirm without a commit decision"),
+        // History decided the opposite: it is carried out, and DTM may end.
+        Verdict::Undo(_) if state.end.is_some() => Decision::Reply(Answer::Ok),
+        Verdict::Undo(_) => Decision::Disagree("a confirm after the abort decision"),
+        Verdict::Submitting | Verdict::Committed => {
+            if state.op(asked).standing == Standing::Succeeded {
+                return Decision::Reply(Answer::Ok);
+            }
+            let later = asked.step + 1..plan.steps().len();
+            let waits =
+                later.into_iter().any(|step| state.steps[step].confirm.standing != Standing::Succeeded);
+            if waits || in_flight.running(asked) {
+                Decision::Reply(Answer::InProgress)
+            } else {
+                Decision::Run(asked)
+            }
+        }
+    }
+}
+
+fn undo(plan: &Plan, state: &State, asked: OpRef, in_flight: &impl InFlight) -> Decision {
+    match &state.verdict {
+        Verdict::Open | Verdict::Submitting if state.end.is_none() => return Decision::Consult,
+        Verdict::Open | Verdict::Submitting | Verdict::Committed => {
+            return Decision::Disagree("an undo of what is committed");
+        }
+        Verdict::Undo(_) => {}
+    }
+    if matches!(state.op(asked).standing, Standing::Succeeded | Standing::Skipped)
+        || plan.method(asked).is_empty()
+    {
+        return Decision::Reply(Answer::Ok);
+    }
+    let forward = OpRef { step: asked.step, op: plan.forward_op() };
+    if in_flight.running(forward) || in_flight.running(asked) {
+        return Decision::Reply(Answer::InProgress);
+    }
+    if state.cannot_have_run(asked.step) {
+        return if state.end.is_some() { Decision::Reply(Answer::Ok) } else { Decision::Skip(asked) };
+    }
+    let later = asked.step + 1..plan.steps().len();
+    if later.into_iter().any(|step| !undone_and_quiet(plan, state, step, in_flight)) {
+        return Decision::Reply(Answer::InProgress);
+    }
+    Decision::Run(asked)
+}
+
+fn undone_and_quiet(plan: &Plan, state: &State, step: StepIndex, in_flight: &impl InFlight) -> bool {
+    state.undone(plan, step) && !in_flight.running(OpRef { step, op: plan.forward_op() })
+}
+
+/// The op that history lacks next, whoever asks for it: forward in order, undo and confirm in reverse.
+/// `None` where nothing can be started now. Drives what DTM lost or contradicts, and TCC's tries.
+#[must_use]
+pub fn next_op(plan: &Plan, state: &State) -> Option<OpRef> {
+    if state.end.is_some() {
+        return None;
+    }
+    let steps = 0..plan.steps().len();
+    match &state.verdict {
+        Verdict::Open => steps
+            .map(|step| OpRef { step, op: plan.forward_op() })
+            .find(|at| state.op(*at).standing != Standing::Succeeded)
+            .filter(|at| state.op(*at).standing != Standing::Refused),
+        Verdict::Submitting => None,
+        Verdict::Committed => steps
+            .rev()
+            .map(|step| OpRef { step, op: Op::Confirm })
+            .find(|at| state.op(*at).standing != Standing::Succeeded),
+        Verdict::Undo(_) => {
+            steps.rev().find(|step| !state.undone(plan, *step)).map(|step| OpRef { step, op: plan.undo_op() })
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "decide_tests.rs"]
+mod tests;

@@ -1,0 +1,273 @@
+//! The engine: brings every global transaction to its end. Runs ops through lanes, records their outcomes, wakes
+//! the coordinator, and recovers what a crash interrupted. Must not know definitions or the API.
+
+mod answer;
+mod decide;
+mod lanes;
+mod live;
+mod op;
+mod silence;
+mod sweep;
+mod tcc;
+
+pub use answer::{RelayCall, RelayError};
+pub use decide::{Answer, Decision, InFlight, decide, next_op};
+pub use lanes::{AddressError, Lane, Lanes, code_name};
+pub use live::{Happened, Live};
+
+use crate::coordinator::Coordinator;
+use crate::history::{AppendError, Cause, Fact, History, Loaded, NewTransaction, ReadError, Row, State};
+use crate::plan::{Mode, Plan};
+use amends_dtm::plan_mac::PlanMacKey;
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Finished global transactions kept in memory for those who still wait for them.
+const KEPT_FINISHED: usize = 2_000;
+/// Life of a plan MAC: longer than any retry or dispute (payments-domain.md §2 keeps guard rows as long).
+const MAC_LIFE_S: i64 = 400 * 86_400;
+
+/// Times of the engine.
+#[derive(Debug, Clone, Copy)]
+pub struct EngineTimes {
+    /// How long the relay holds the first call of a forward op.
+    pub hold_forward: Duration,
+    /// How long it holds the first call of any other op: it may come from DTM's serial loop.
+    pub hold_second: Duration,
+    /// The whole try phase of a TCC.
+    pub try_phase: Duration,
+}
+
+impl Default for EngineTimes {
+    fn default() -> Self {
+        Self {
+            hold_forward: Duration::from_secs(2),
+            hold_second: Duration::from_millis(300),
+            try_phase: Duration::from_secs(90),
+        }
+    }
+}
+
+/// What the engine works with.
+pub struct EngineParts {
+    /// The durable history.
+    pub history: History,
+    /// The ways to participants.
+    pub lanes: Lanes,
+    /// Who decides order, retry and rollback.
+    pub coordinator: Arc<dyn Coordinator>,
+    /// Signs calls to participants.
+    pub mac_key: PlanMacKey,
+    /// Its times.
+    pub times: EngineTimes,
+    /// Unix microseconds.
+    pub clock: fn() -> i64,
+}
+
+/// Brings every global transaction to its end.
+pub struct Engine {
+    parts: EngineParts,
+    live: Mutex<Cache>,
+    coordinator_away: AtomicBool,
+}
+
+#[derive(Default)]
+struct Cache {
+    open: HashMap<String, Arc<Live>>,
+    finished: VecDeque<Arc<Live>>,
+}
+
+impl Engine {
+    /// An engine that has not begun: [`Engine::recover`] makes it take up what is open.
+    #[must_use]
+    pub fn new(parts: EngineParts) -> Arc<Self> {
+        Arc::new(Self { parts, live: Mutex::default(), coordinator_away: AtomicBool::new(false) })
+    }
+
+    /// The participants that may be called.
+    #[must_use]
+    pub fn lanes(&self) -> &Lanes {
+        &self.parts.lanes
+    }
+
+    /// The coordinator.
+    #[must_use]
+    pub fn coordinator(&self) -> &Arc<dyn Coordinator> {
+        &self.parts.coordinator
+    }
+
+    /// The history.
+    #[must_use]
+    pub fn history(&self) -> &History {
+        &self.parts.history
+    }
+
+    /// Unix microseconds, now.
+    #[must_use]
+    pub fn now_us(&self) -> i64 {
+        (self.parts.clock)()
+    }
+
+    fn cache(&self) -> MutexGuard<'_, Cache> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn all_open(&self) -> Vec<Arc<Live>> {
+        self.cache().open.values().cloned().collect()
+    }
+
+    fn mac(&self, plan: &Plan) -> String {
+        let expiry = plan.body().created_at_us / 1_000_000 + MAC_LIFE_S;
+        self.parts.mac_key.mint(plan.gid().as_str(), plan.hash(), expiry)
+    }
+
+    /// Makes a new global transaction durable and sets it going. Must run in a task that nobody drops half-way.
+    ///
+    /// # Errors
+    /// Nothing is stored then: it conflicts with an earlier one, or the store did not commit.
+    pub async fn start(
+        self: &Arc<Self>,
+        row: Row,
+        plan: Plan,
+        new: NewTransaction,
+    ) -> Result<Arc<Live>, AppendError> {
+        let mac = self.mac(&plan);
+        let state = State::empty(&plan);
+        let live = Arc::new(Live::new(Loaded { row, plan, state }, mac));
+        live.start(&self.parts.history.writer, self.now_us(), new).await?;
+        self.cache().open.insert(live.base().gid.clone(), Arc::clone(&live));
+        self.set_going(&live);
+        Ok(live)
+    }
+
+    fn set_going(self: &Arc<Self>, live: &Arc<Live>) {
+        let (engine, live) = (Arc::clone(self), Arc::clone(live));
+        let tcc = live.plan.mode() == Mode::Tcc;
+        tokio::spawn(async move {
+            if tcc { engine.run_tcc(&live).await } else { engine.register_saga(&live).await }
+        });
+    }
+
+    /// Finds a global transaction, in memory or in the store; `None` = never heard of.
+    ///
+    /// # Errors
+    /// Where the store is away or unreadable.
+    pub async fn find(&self, gid: &str) -> Result<Option<Arc<Live>>, ReadError> {
+        if let Some(live) = self.cached(gid) {
+            return Ok(Some(live));
+        }
+        let Some(loaded) = self.parts.history.reader.load(gid).await? else {
+            return Ok(None);
+        };
+        let mac = self.mac(&loaded.plan);
+        let ended = loaded.state.end.is_some();
+        let live = Arc::new(Live::new(loaded, mac));
+        if ended {
+            return Ok(Some(live));
+        }
+        // Somebody may have been quicker: there is one `Live` for each open gid.
+        Ok(Some(Arc::clone(self.cache().open.entry(gid.to_owned()).or_insert(live))))
+    }
+
+    fn cached(&self, gid: &str) -> Option<Arc<Live>> {
+        let cache = self.cache();
+        let finished = || cache.finished.iter().rev().find(|live| live.base().gid == gid).cloned();
+        cache.open.get(gid).cloned().or_else(finished)
+    }
+
+    /// Records facts, and takes the global transaction out of the open ones if that ended it.
+    ///
+    /// # Errors
+    /// Nothing was appended then.
+    pub(crate) async fn record<F>(&self, live: &Arc<Live>, decide: F) -> Result<Arc<State>, AppendError>
+    where
+        F: FnOnce(&State) -> Vec<Happened>,
+    {
+        let state = live.record(&self.parts.history, self.now_us(), decide).await?;
+        if state.end.is_some() {
+            self.retire(live);
+        }
+        Ok(state)
+    }
+
+    fn retire(&self, live: &Arc<Live>) {
+        live.silence.rest();
+        let mut cache = self.cache();
+        if cache.open.remove(&live.base().gid).is_some() {
+            cache.finished.push_back(Arc::clone(live));
+            if cache.finished.len() > KEPT_FINISHED {
+                cache.finished.pop_front();
+            }
+        }
+    }
+
+    /// Asks for the end: no new forward attempt, then undo (orchestration.md item 7). Idempotent.
+    /// Must run in a task that nobody drops half-way.
+    ///
+    /// # Errors
+    /// Where the store did not commit.
+    pub async fn cancel(self: &Arc<Self>, live: &Arc<Live>, reason: &str) -> Result<Cancelled, AppendError> {
+        let mut outcome = Cancelled::Decided;
+        let plan = &live.plan;
+        let state = self
+            .record(live, |state| {
+                outcome = may_cancel(plan, state);
+                match outcome {
+                    Cancelled::Decided => {
+                        let cause = Cause::Cancelled(reason.to_owned());
+                        vec![
+                            Fact::CancelRequested(reason.to_owned()).into(),
+                            undo_decided(plan, cause).into(),
+                        ]
+                    }
+                    Cancelled::Already | Cancelled::PivotInFlight | Cancelled::PastPivot => Vec::new(),
+                }
+            })
+            .await?;
+        if state.end.is_some() && outcome == Cancelled::Decided && !state.undoing() {
+            outcome = Cancelled::PastPivot;
+        }
+        if outcome == Cancelled::Decided {
+            live.silence.due_now(tokio::time::Instant::now());
+        }
+        Ok(outcome)
+    }
+}
+
+/// What became of a cancel request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cancelled {
+    /// It is being undone.
+    Decided,
+    /// It was being undone, or undone, already.
+    Already,
+    /// The pivot's outcome is open.
+    PivotInFlight,
+    /// It cannot be undone any more.
+    PastPivot,
+}
+
+/// A cancel is accepted iff no attempt of the pivot (SAGA) or no commit decision (TCC) is durable
+/// (payments-domain.md §3).
+fn may_cancel(plan: &Plan, state: &State) -> Cancelled {
+    use crate::history::{Standing, Verdict};
+    match &state.verdict {
+        Verdict::Undo(_) => Cancelled::Already,
+        Verdict::Submitting | Verdict::Committed => Cancelled::PastPivot,
+        Verdict::Open => match plan.pivot().map(|pivot| &state.steps[pivot].forward) {
+            Some(pivot) if pivot.standing == Standing::Succeeded => Cancelled::PastPivot,
+            Some(pivot) if pivot.attempts > 0 => Cancelled::PivotInFlight,
+            Some(_) | None => Cancelled::Decided,
+        },
+    }
+}
+
+/// The event that turns a global transaction back, in the word of its mode.
+pub(crate) fn undo_decided(plan: &Plan, cause: Cause) -> Fact {
+    match plan.mode() {
+        Mode::Tcc => Fact::AbortDecided(cause),
+        Mode::Saga | Mode::Unspecified => Fact::UndoDecided(cause),
+    }
+}

@@ -1,0 +1,162 @@
+//! Recovery and the silence watch: takes up what a crash interrupted, and reminds the coordinator of what it
+//! should have gone on with. Every question "who moves this gid next?" ends here.
+
+use super::{Engine, Live};
+use crate::coordinator::{CoordinatorError, CoordinatorStatus};
+use crate::history::{Cause, Fact, ReadError, Verdict};
+use crate::plan::Mode;
+use futures::StreamExt as _;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Between two looks at all open global transactions.
+const TICK: Duration = Duration::from_millis(100);
+/// Coordinator calls of one sweep in flight (design.md §2, Times).
+const AT_ONCE: usize = 64;
+/// Between two looks whether a coordinator that was away is back.
+const AWAY_LOOK: Duration = Duration::from_millis(500);
+
+impl Engine {
+    /// Takes up every open global transaction, whatever the moment of the crash (orchestration.md item 15).
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub async fn recover(self: &Arc<Self>) -> Result<usize, ReadError> {
+        let open = self.parts.history.reader.open_gids().await?;
+        for gid in &open {
+            if let Some(live) = self.find(gid).await? {
+                self.take_up(&live);
+            }
+        }
+        Ok(open.len())
+    }
+
+    fn take_up(self: &Arc<Self>, live: &Arc<Live>) {
+        let state = live.state();
+        let (engine, live) = (Arc::clone(self), Arc::clone(live));
+        match (live.plan.mode(), &state.verdict) {
+            (Mode::Tcc, Verdict::Open) if state.steps.iter().all(|step| step.forward.attempts == 0) => {
+                tokio::spawn(async move { engine.run_tcc(&live).await });
+            }
+            (Mode::Tcc, Verdict::Open) => {
+                tokio::spawn(async move {
+                    let cause = Cause::Crash("the orchestrator restarted during the tries".to_owned());
+                    let facts = |_: &_| vec![Fact::AbortDecided(cause).into()];
+                    match engine.record(&live, facts).await {
+                        Ok(_) => engine.carry_abort(&live).await,
+                        Err(error) => tracing::error!(gid = live.base().gid, %error, "not taken up"),
+                    }
+                });
+            }
+            (Mode::Tcc, Verdict::Submitting) => {
+                tokio::spawn(async move { engine.settle_submit(&live).await });
+            }
+            (Mode::Tcc, Verdict::Undo(_)) => {
+                tokio::spawn(async move { engine.carry_abort(&live).await });
+            }
+            (Mode::Tcc, Verdict::Committed) | (Mode::Saga | Mode::Unspecified, _) => {
+                live.silence.due_now(Instant::now());
+            }
+        }
+    }
+
+    /// Watches for silence until the process ends.
+    pub async fn watch(self: Arc<Self>) {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tick.tick().await;
+            if self.coordinator_away.load(Ordering::SeqCst) && !self.is_back().await {
+                continue;
+            }
+            let now = Instant::now();
+            let due = self.all_open().into_iter().filter(|live| !live.is_busy());
+            let due: Vec<_> = due.filter_map(|live| Some((live.silence.strike(now)?, live))).collect();
+            let engine = &self;
+            futures::stream::iter(due)
+                .for_each_concurrent(AT_ONCE, |(strikes, live)| async move {
+                    if strikes == 0 { engine.wake(&live).await } else { engine.reconcile(&live).await }
+                })
+                .await;
+        }
+    }
+
+    pub(super) fn coordinator_is_away(&self) {
+        self.coordinator_away.store(true, Ordering::SeqCst);
+    }
+
+    /// Looks whether the coordinator is back; if so, everything open is due.
+    async fn is_back(self: &Arc<Self>) -> bool {
+        if let Err(error) = self.coordinator().version().await {
+            tracing::warn!(%error, "the coordinator is away");
+            tokio::time::sleep(AWAY_LOOK).await;
+            return false;
+        }
+        self.coordinator_away.store(false, Ordering::SeqCst);
+        let now = Instant::now();
+        for live in self.all_open() {
+            if !live.is_busy() {
+                live.silence.due_now(now);
+            }
+        }
+        true
+    }
+
+    /// Makes the coordinator go on with a global transaction now, by the cheapest way that history suggests.
+    pub(super) async fn wake(self: &Arc<Self>, live: &Arc<Live>) {
+        live.silence.expect_soon(Instant::now());
+        let forward_saga = live.plan.mode() == Mode::Saga && !live.state().undoing();
+        if !forward_saga {
+            return self.reconcile(live).await;
+        }
+        match self.coordinator().register(&live.plan).await {
+            Ok(()) => {}
+            Err(CoordinatorError::Refused(_)) => self.reconcile(live).await,
+            Err(CoordinatorError::Unknown(_)) => self.coordinator_is_away(),
+        }
+    }
+
+    /// Asks the coordinator where it stands, and does what brings the global transaction on from there.
+    async fn reconcile(self: &Arc<Self>, live: &Arc<Live>) {
+        let view = match self.coordinator().view(&live.base().gid).await {
+            Ok(view) => view,
+            Err(_) => return self.coordinator_is_away(),
+        };
+        let state = live.state();
+        if state.end.is_some() {
+            return;
+        }
+        let status = view.map(|view| view.status);
+        let done = match (live.plan.mode(), status) {
+            // It goes on, or starts anew with the stored plan: relay and guards make a repeat harmless.
+            (Mode::Saga | Mode::Unspecified, None | Some(CoordinatorStatus::Submitted)) => {
+                self.coordinator().register(&live.plan).await
+            }
+            (Mode::Tcc, Some(CoordinatorStatus::Aborting | CoordinatorStatus::Prepared))
+                if state.undoing() =>
+            {
+                self.coordinator().abort(&live.plan, "continue").await
+            }
+            (_, Some(CoordinatorStatus::Aborting)) | (Mode::Tcc, Some(CoordinatorStatus::Submitted)) => {
+                self.coordinator().nudge_all().await
+            }
+            // It believes that it is over, or has lost it: what history lacks is driven from here.
+            (_, Some(CoordinatorStatus::Succeed | CoordinatorStatus::Failed)) | (Mode::Tcc, None) => {
+                self.drive_in_background(live);
+                Ok(())
+            }
+            (Mode::Saga | Mode::Unspecified, Some(CoordinatorStatus::Prepared))
+            | (Mode::Tcc, Some(CoordinatorStatus::Prepared)) => Ok(()),
+        };
+        if let Err(error) = done {
+            tracing::warn!(gid = live.base().gid, %error, "the coordinator did not go on");
+        }
+    }
+
+    pub(super) fn drive_in_background(self: &Arc<Self>, live: &Arc<Live>) {
+        let (engine, live) = (Arc::clone(self), Arc::clone(live));
+        tokio::spawn(async move { engine.drive(&live).await });
+    }
+}

@@ -1,0 +1,121 @@
+//! The history's tables as SeaORM entities. Knows columns, nothing of what they mean.
+
+/// One row for each global transaction.
+pub mod global_transaction {
+    use sea_orm::entity::prelude::*;
+
+    /// The current fold of a history, for look-ups and lists.
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "global_transaction")]
+    pub struct Model {
+        /// Names it.
+        #[sea_orm(primary_key, auto_increment = false, column_type = "Text")]
+        pub gid: String,
+        /// Who asked for it.
+        #[sea_orm(column_type = "Text")]
+        pub caller: String,
+        /// The caller's own id of the request; unique for the caller.
+        #[sea_orm(column_type = "Text")]
+        pub request_id: String,
+        /// SHA-256 of what was asked.
+        pub request_digest: Vec<u8>,
+        /// E.g. `checkout`.
+        #[sea_orm(column_type = "Text")]
+        pub definition: String,
+        /// Version of the definition.
+        pub definition_version: i32,
+        /// `saga` or `tcc`.
+        #[sea_orm(column_type = "Text")]
+        pub mode: String,
+        /// The caller's own name for the deed.
+        #[sea_orm(column_type = "Text")]
+        pub business_key: String,
+        /// Short lower-case status.
+        #[sea_orm(column_type = "Text")]
+        pub status: String,
+        /// Not ended.
+        pub is_open: bool,
+        /// A person is needed.
+        pub needs_attention: bool,
+        /// `dtm`.
+        #[sea_orm(column_type = "Text")]
+        pub coordinator: String,
+        /// Unix microseconds.
+        pub created_at_us: i64,
+        /// Unix microseconds; 0 = not ended.
+        pub finished_at_us: i64,
+    }
+
+    /// None that SeaORM needs to know.
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// The plan of each global transaction, as its deterministic encoding.
+pub mod plan {
+    use sea_orm::entity::prelude::*;
+
+    /// Written once, never changed.
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "plan")]
+    pub struct Model {
+        /// Names the global transaction.
+        #[sea_orm(primary_key, auto_increment = false, column_type = "Text")]
+        pub gid: String,
+        /// `amends.v1.Plan`, encoded.
+        pub body: Vec<u8>,
+    }
+
+    /// None that SeaORM needs to know.
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// The events: appended, never changed.
+pub mod event {
+    use sea_orm::entity::prelude::*;
+
+    /// One event of one history.
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "event")]
+    pub struct Model {
+        /// Names the global transaction.
+        #[sea_orm(primary_key, auto_increment = false, column_type = "Text")]
+        pub gid: String,
+        /// From 1, no gaps.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub seq: i64,
+        /// Unix microseconds.
+        pub time_us: i64,
+        /// Name of the kind.
+        #[sea_orm(column_type = "Text")]
+        pub kind: String,
+        /// Branch id, or empty.
+        #[sea_orm(column_type = "Text")]
+        pub branch_id: String,
+        /// Op, or empty.
+        #[sea_orm(column_type = "Text")]
+        pub op: String,
+        /// Number of the attempt, or 0.
+        pub attempt: i32,
+        /// gRPC code name, end or cause; or empty.
+        #[sea_orm(column_type = "Text")]
+        pub code: String,
+        /// Reason, cause or text; or empty.
+        #[sea_orm(column_type = "Text")]
+        pub reason: String,
+        /// Version of the orchestrator that wrote it.
+        #[sea_orm(column_type = "Text")]
+        pub build_id: String,
+    }
+
+    /// None that SeaORM needs to know.
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}

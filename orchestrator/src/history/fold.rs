@@ -1,0 +1,330 @@
+//! The state of a global transaction as a fold of its history. Pure: reads no clock, no store, calls nobody.
+//! The same function serves every view and recovery, so nothing shown can differ from what is stored.
+
+use super::event::{Cause, End, Event, Fact};
+use crate::plan::{Mode, OpRef, Plan, StepIndex};
+use amends_dtm::Op;
+
+/// What was decided about a global transaction as a whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Forward work goes on.
+    Open,
+    /// TCC: commit is decided, the coordinator has not agreed yet.
+    Submitting,
+    /// TCC: commit is certain.
+    Committed,
+    /// Everything that may have run is taken back.
+    Undo(Cause),
+}
+
+/// Where one op stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Standing {
+    /// No attempt is recorded, which proves nothing about the participant.
+    #[default]
+    Untouched,
+    /// An attempt began and its outcome is not recorded.
+    Attempted,
+    /// The last attempt is unknown, or the participant is still at it.
+    Waiting,
+    /// It is done.
+    Succeeded,
+    /// A forward op succeeded after undo was decided: it is undone like one that may have run.
+    SucceededLate,
+    /// The participant refused: nothing happened there.
+    Refused,
+    /// There was nothing to undo.
+    Skipped,
+}
+
+/// One op with its attempts, for views.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct OpState {
+    /// Where it stands.
+    pub standing: Standing,
+    /// Number of the newest attempt.
+    pub attempts: u32,
+    /// gRPC code name and text of the newest finished attempt.
+    pub last_code: String,
+    /// See `last_code`.
+    pub last_reason: String,
+    /// First attempt, unix microseconds; 0 = none.
+    pub started_us: i64,
+    /// When it was done, refused or skipped; 0 = not yet.
+    pub ended_us: i64,
+}
+
+/// The ops of one step.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct StepState {
+    /// `action` or `try`.
+    pub forward: OpState,
+    /// `confirm`.
+    pub confirm: OpState,
+    /// `compensate` or `cancel`.
+    pub undo: OpState,
+}
+
+impl StepState {
+    /// The state of one op.
+    #[must_use]
+    pub fn op(&self, op: Op) -> &OpState {
+        match op {
+            Op::Action | Op::Try => &self.forward,
+            Op::Confirm => &self.confirm,
+            Op::Compensate | Op::Cancel => &self.undo,
+        }
+    }
+
+    fn op_mut(&mut self, op: Op) -> &mut OpState {
+        match op {
+            Op::Action | Op::Try => &mut self.forward,
+            Op::Confirm => &mut self.confirm,
+            Op::Compensate | Op::Cancel => &mut self.undo,
+        }
+    }
+}
+
+/// Why a person is needed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attention {
+    /// Short name of the cause.
+    pub cause: String,
+    /// Unix microseconds.
+    pub since_us: i64,
+    /// The op that waits, if it is one.
+    pub at: Option<OpRef>,
+    /// For people.
+    pub text: String,
+}
+
+/// Everything that the history of one gid says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct State {
+    /// What was decided.
+    pub verdict: Verdict,
+    /// The coordinator has the branches.
+    pub registered: bool,
+    /// One for each step of the plan.
+    pub steps: Vec<StepState>,
+    /// Open needs for a person, oldest first.
+    pub attention: Vec<Attention>,
+    /// How it ended.
+    pub end: Option<End>,
+    /// Seq of the newest event.
+    pub last_seq: i64,
+    /// Unix microseconds of its first event.
+    pub started_us: i64,
+    /// Unix microseconds of its end; 0 = not ended.
+    pub finished_us: i64,
+}
+
+/// Status of a global transaction (design.md §5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// Durable, not running yet.
+    Accepted,
+    /// Forward work, or confirms.
+    Running,
+    /// Undo is under way.
+    Compensating,
+    /// Every step applied.
+    Succeeded,
+    /// All undone.
+    Failed,
+    /// All undone, on request.
+    Cancelled,
+}
+
+impl State {
+    /// The state before any event.
+    #[must_use]
+    pub fn empty(plan: &Plan) -> Self {
+        Self {
+            verdict: Verdict::Open,
+            registered: false,
+            steps: vec![StepState::default(); plan.steps().len()],
+            attention: Vec::new(),
+            end: None,
+            last_seq: 0,
+            started_us: 0,
+            finished_us: 0,
+        }
+    }
+
+    /// Folds a whole history.
+    #[must_use]
+    pub fn fold<'e>(plan: &Plan, events: impl IntoIterator<Item = &'e Event>) -> Self {
+        let mut state = Self::empty(plan);
+        for event in events {
+            state.apply(event);
+        }
+        state
+    }
+
+    /// Takes one more event in. A repeated fact changes nothing but the seq.
+    pub fn apply(&mut self, event: &Event) {
+        self.last_seq = event.seq;
+        match &event.fact {
+            Fact::Started => self.started_us = event.time_us,
+            Fact::Registered => self.registered = true,
+            Fact::SubmitDecided => self.decide(Verdict::Submitting),
+            Fact::Committed => self.decide(Verdict::Committed),
+            Fact::AbortDecided(cause) | Fact::UndoDecided(cause) => self.decide(Verdict::Undo(cause.clone())),
+            Fact::AttemptStarted { at, attempt } => self.begin(*at, *attempt, event.time_us),
+            Fact::AttemptSucceeded { at, .. } => self.succeed(*at, event.time_us),
+            Fact::AttemptRefused { at, reason, .. } => {
+                self.close(*at, Standing::Refused, event.time_us);
+                self.note(*at, "ABORTED", reason);
+            }
+            Fact::AttemptUnknown { at, code, reason, .. } => {
+                self.wait(*at);
+                self.note(*at, code, reason);
+            }
+            Fact::Parked { at, reason, .. } => {
+                self.wait(*at);
+                self.note(*at, "FAILED_PRECONDITION", reason);
+            }
+            Fact::Skipped { at } => self.close(*at, Standing::Skipped, event.time_us),
+            Fact::CancelRequested(_) => {}
+            Fact::AttentionOpened { cause, at, text } => self.open_attention(event.time_us, cause, *at, text),
+            Fact::AttentionClosed { cause } => self.attention.retain(|open| &open.cause != cause),
+            Fact::Finished(end) => {
+                self.end = Some(*end);
+                self.finished_us = event.time_us;
+                self.attention.clear();
+            }
+        }
+    }
+
+    /// A decision stands once it is taken; only `Submitting` may still turn either way (design.md §2).
+    fn decide(&mut self, next: Verdict) {
+        match (&self.verdict, &next) {
+            (Verdict::Open | Verdict::Submitting, _) => self.verdict = next,
+            (Verdict::Committed | Verdict::Undo(_), _) => {}
+        }
+    }
+
+    fn begin(&mut self, at: OpRef, attempt: u32, time_us: i64) {
+        let op = self.steps[at.step].op_mut(at.op);
+        op.attempts = op.attempts.max(attempt);
+        if op.started_us == 0 {
+            op.started_us = time_us;
+        }
+        if matches!(op.standing, Standing::Untouched | Standing::Waiting) {
+            op.standing = Standing::Attempted;
+        }
+    }
+
+    fn succeed(&mut self, at: OpRef, time_us: i64) {
+        let late = matches!(self.verdict, Verdict::Undo(_)) && matches!(at.op, Op::Action | Op::Try);
+        self.close(at, if late { Standing::SucceededLate } else { Standing::Succeeded }, time_us);
+        self.note(at, "OK", "");
+    }
+
+    fn close(&mut self, at: OpRef, standing: Standing, time_us: i64) {
+        let op = self.steps[at.step].op_mut(at.op);
+        if op.ended_us == 0 {
+            op.standing = standing;
+            op.ended_us = time_us;
+        }
+    }
+
+    fn wait(&mut self, at: OpRef) {
+        let op = self.steps[at.step].op_mut(at.op);
+        if op.ended_us == 0 {
+            op.standing = Standing::Waiting;
+        }
+    }
+
+    fn note(&mut self, at: OpRef, code: &str, reason: &str) {
+        let op = self.steps[at.step].op_mut(at.op);
+        code.clone_into(&mut op.last_code);
+        reason.clone_into(&mut op.last_reason);
+    }
+
+    fn open_attention(&mut self, since_us: i64, cause: &str, at: Option<OpRef>, text: &str) {
+        if !self.attention.iter().any(|open| open.cause == cause) {
+            self.attention.push(Attention { cause: cause.to_owned(), since_us, at, text: text.to_owned() });
+        }
+    }
+
+    /// The state of one op.
+    #[must_use]
+    pub fn op(&self, at: OpRef) -> &OpState {
+        self.steps[at.step].op(at.op)
+    }
+
+    /// Whether undo was decided.
+    #[must_use]
+    pub fn undoing(&self) -> bool {
+        matches!(self.verdict, Verdict::Undo(_))
+    }
+
+    /// A step that cannot have run: it refused, or one before it is not recorded as succeeded. A missing
+    /// attempt record alone proves nothing (design.md §2, the relay's table).
+    #[must_use]
+    pub fn cannot_have_run(&self, step: StepIndex) -> bool {
+        let succeeded =
+            |step: &StepState| matches!(step.forward.standing, Standing::Succeeded | Standing::SucceededLate);
+        self.steps[step].forward.standing == Standing::Refused || !self.steps[..step].iter().all(succeeded)
+    }
+
+    /// Whether nothing of a step is left to take back.
+    #[must_use]
+    pub fn undone(&self, plan: &Plan, step: StepIndex) -> bool {
+        plan.method(OpRef { step, op: plan.undo_op() }).is_empty()
+            || self.cannot_have_run(step)
+            || matches!(self.steps[step].undo.standing, Standing::Succeeded | Standing::Skipped)
+    }
+
+    /// The end that the recorded ops amount to, if the last one is recorded.
+    #[must_use]
+    pub fn reached_end(&self, plan: &Plan) -> Option<End> {
+        let all = |op| self.steps.iter().all(|step| step.op(op).standing == Standing::Succeeded);
+        match (&self.verdict, plan.mode()) {
+            (Verdict::Undo(cause), _) => {
+                let undone = (0..self.steps.len()).all(|step| self.undone(plan, step));
+                undone.then_some(match cause {
+                    Cause::Cancelled(_) => End::Cancelled,
+                    Cause::Refused(_) | Cause::Deadline(_) | Cause::Timeout(_) | Cause::Crash(_) => {
+                        End::Failed
+                    }
+                })
+            }
+            (Verdict::Open, Mode::Saga) => all(Op::Action).then_some(End::Succeeded),
+            (Verdict::Submitting | Verdict::Committed, _) => all(Op::Confirm).then_some(End::Succeeded),
+            (Verdict::Open, Mode::Tcc | Mode::Unspecified) => None,
+        }
+    }
+
+    /// Status as clients see it (orchestration.md item 2).
+    #[must_use]
+    pub fn status(&self) -> Status {
+        match (self.end, &self.verdict) {
+            (Some(End::Succeeded), _) => Status::Succeeded,
+            (Some(End::Failed), _) => Status::Failed,
+            (Some(End::Cancelled), _) => Status::Cancelled,
+            (None, Verdict::Undo(_)) => Status::Compensating,
+            (None, Verdict::Submitting | Verdict::Committed) => Status::Running,
+            (None, Verdict::Open) => {
+                let touched = |step: &StepState| step.forward.standing != Standing::Untouched;
+                if self.steps.iter().any(touched) { Status::Running } else { Status::Accepted }
+            }
+        }
+    }
+
+    /// Why it did not, or will not, succeed; empty if nothing speaks against it.
+    #[must_use]
+    pub fn cause(&self) -> Option<&Cause> {
+        match &self.verdict {
+            Verdict::Undo(cause) => Some(cause),
+            Verdict::Open | Verdict::Submitting | Verdict::Committed => None,
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "fold_tests.rs"]
+mod tests;

@@ -1,0 +1,162 @@
+//! Reads histories back: one by gid, those that are open, and lists. Never writes.
+
+use super::entity::{event, global_transaction, plan};
+use super::event::{Event, Fact, FlatFact, UnreadableEvent};
+use super::fold::State;
+use crate::plan::{Plan, PlanError};
+use amends_serve::store::Store;
+use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+
+/// A row of the list, as stored.
+pub type Row = global_transaction::Model;
+
+/// A global transaction read back whole.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// Its row.
+    pub row: Row,
+    /// Its plan.
+    pub plan: Plan,
+    /// The fold of its history.
+    pub state: State,
+}
+
+/// Why a history could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The store is away.
+    #[error("the history store cannot be read")]
+    Store(#[from] DbErr),
+    /// The stored plan is not one.
+    #[error("the stored plan cannot be read")]
+    Plan(#[from] PlanError),
+    /// A stored event is not one.
+    #[error("a stored event cannot be read")]
+    Event(#[from] UnreadableEvent),
+}
+
+/// Which rows a list shows.
+#[derive(Debug, Clone, Default)]
+pub struct ListFilter {
+    /// Only these statuses; empty = all.
+    pub statuses: Vec<&'static str>,
+    /// Only those that need a person.
+    pub attention_only: bool,
+    /// Only older than this gid (newest first).
+    pub before: Option<String>,
+    /// At most so many.
+    pub limit: u64,
+}
+
+/// Reads from the store's read pool.
+#[derive(Debug, Clone)]
+pub struct HistoryReader {
+    store: Store,
+}
+
+impl HistoryReader {
+    /// Reads from `store`.
+    #[must_use]
+    pub fn new(store: Store) -> Self {
+        Self { store }
+    }
+
+    /// Reads one global transaction; `None` = never heard of.
+    ///
+    /// # Errors
+    /// Where the store is away or holds what this version cannot read.
+    pub async fn load(&self, gid: &str) -> Result<Option<Loaded>, ReadError> {
+        let connection = self.store.reader();
+        let Some(row) = global_transaction::Entity::find_by_id(gid).one(connection).await? else {
+            return Ok(None);
+        };
+        let body = plan::Entity::find_by_id(gid).one(connection).await?.map(|plan| plan.body);
+        let plan = Plan::decode(&body.unwrap_or_default())?;
+        let state = State::fold(&plan, &self.decode(&plan, self.rows(gid, 1).await?)?);
+        Ok(Some(Loaded { row, plan, state }))
+    }
+
+    /// The stored events of one gid from `from_seq` on, as stored.
+    ///
+    /// # Errors
+    /// Where the store is away.
+    pub async fn rows(&self, gid: &str, from_seq: i64) -> Result<Vec<event::Model>, DbErr> {
+        event::Entity::find()
+            .filter(event::Column::Gid.eq(gid))
+            .filter(event::Column::Seq.gte(from_seq))
+            .order_by_asc(event::Column::Seq)
+            .all(self.store.reader())
+            .await
+    }
+
+    fn decode(&self, plan: &Plan, rows: Vec<event::Model>) -> Result<Vec<Event>, UnreadableEvent> {
+        rows.into_iter()
+            .map(|row| {
+                let (seq, time_us) = (row.seq, row.time_us);
+                Ok(Event { seq, time_us, fact: Fact::read(&FlatFact::from(row), plan)? })
+            })
+            .collect()
+    }
+
+    /// Gids of all that have not ended, oldest first: what recovery starts from.
+    ///
+    /// # Errors
+    /// Where the store is away.
+    pub async fn open_gids(&self) -> Result<Vec<String>, DbErr> {
+        global_transaction::Entity::find()
+            .select_only()
+            .column(global_transaction::Column::Gid)
+            .filter(global_transaction::Column::IsOpen.eq(true))
+            .order_by_asc(global_transaction::Column::Gid)
+            .into_tuple()
+            .all(self.store.reader())
+            .await
+    }
+
+    /// Rows newest first; a gid is a UUIDv7, so its order is the order of starts.
+    ///
+    /// # Errors
+    /// Where the store is away.
+    pub async fn list(&self, filter: &ListFilter) -> Result<Vec<Row>, DbErr> {
+        use global_transaction::Column;
+        let mut query = global_transaction::Entity::find();
+        if !filter.statuses.is_empty() {
+            query = query.filter(Column::Status.is_in(filter.statuses.iter().copied()));
+        }
+        if filter.attention_only {
+            query = query.filter(Column::NeedsAttention.eq(true));
+        }
+        if let Some(before) = &filter.before {
+            query = query.filter(Column::Gid.lt(before));
+        }
+        query.order_by_desc(Column::Gid).limit(filter.limit).all(self.store.reader()).await
+    }
+
+    /// Gid of the newest global transaction of a business key.
+    ///
+    /// # Errors
+    /// Where the store is away.
+    pub async fn newest_of_key(&self, definition: &str, business_key: &str) -> Result<Option<String>, DbErr> {
+        use global_transaction::Column;
+        let newest = global_transaction::Entity::find()
+            .filter(Column::Definition.eq(definition))
+            .filter(Column::BusinessKey.eq(business_key))
+            .order_by_desc(Column::Gid)
+            .one(self.store.reader())
+            .await?;
+        Ok(newest.map(|row| row.gid))
+    }
+}
+
+impl From<event::Model> for FlatFact {
+    fn from(row: event::Model) -> Self {
+        Self {
+            kind: row.kind,
+            branch_id: row.branch_id,
+            op: row.op,
+            attempt: row.attempt,
+            code: row.code,
+            reason: row.reason,
+        }
+    }
+}

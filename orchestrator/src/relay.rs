@@ -1,0 +1,65 @@
+//! What the coordinator calls for each branch op. Translates metadata and answers; decides nothing.
+
+use crate::engine::{Answer, Engine, RelayCall, RelayError};
+use amends_dtm::{BranchId, Op, metadata};
+use amends_proto::amends::v1::relay_server::Relay;
+use amends_proto::amends::v1::{RunRequest, RunResponse};
+use std::sync::Arc;
+use tonic::{Request, Response, Status};
+
+/// The relay service.
+pub struct RelayService {
+    engine: Arc<Engine>,
+}
+
+impl RelayService {
+    /// A relay in front of `engine`.
+    #[must_use]
+    pub fn new(engine: Arc<Engine>) -> Self {
+        Self { engine }
+    }
+}
+
+#[tonic::async_trait]
+impl Relay for RelayService {
+    async fn run(&self, request: Request<RunRequest>) -> Result<Response<RunResponse>, Status> {
+        // Never ABORTED: a call that cannot be understood proves nothing about the branch.
+        let call =
+            parse(&request).ok_or_else(|| Status::failed_precondition("NOT_A_BRANCH|metadata is missing"))?;
+        let engine = Arc::clone(&self.engine);
+        // The task outlives a caller that gives up.
+        let answer = tokio::spawn(async move {
+            let answer = engine.relay(&call).await;
+            (answer, call)
+        });
+        let (answer, call) =
+            answer.await.map_err(|_| Status::unavailable("STOPPING|the process is going down"))?;
+        match answer {
+            Ok(Answer::Ok) => Ok(Response::new(RunResponse {})),
+            Ok(Answer::Aborted) => Err(Status::aborted(self.why_undone(&call).await)),
+            Ok(Answer::InProgress) => Err(Status::failed_precondition("IN_PROGRESS|ask again")),
+            Err(error @ (RelayError::Store(_) | RelayError::Append(_))) => {
+                Err(Status::unavailable(format!("STORAGE_UNAVAILABLE|{error}")))
+            }
+        }
+    }
+}
+
+impl RelayService {
+    /// DTM keeps this text as its rollback reason; ours is bounded already (dtm.md D17).
+    async fn why_undone(&self, call: &RelayCall) -> String {
+        let live = self.engine.find(&call.gid).await.ok().flatten();
+        let cause = live.and_then(|live| Some(live.state().cause()?.text().to_owned()));
+        cause.unwrap_or_else(|| "UNDO|see the history".to_owned())
+    }
+}
+
+fn parse(request: &Request<RunRequest>) -> Option<RelayCall> {
+    let text = |key| request.metadata().get(key)?.to_str().ok();
+    Some(RelayCall {
+        gid: text(metadata::GID)?.to_owned(),
+        branch_id: BranchId::parse(text(metadata::BRANCH_ID)?).ok()?,
+        op: text(metadata::OP)?.parse::<Op>().ok()?,
+        plan_hash: request.get_ref().plan_hash.to_vec(),
+    })
+}

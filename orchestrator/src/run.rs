@@ -1,0 +1,76 @@
+//! The orchestrator's process: store, coordinator, engine, two servers, drain. A table of contents.
+
+use crate::api::{Addresses, OperationsService, TransactionsService};
+use crate::config::{API_PORT, Args};
+use crate::coordinator::DtmCoordinator;
+use crate::engine::{Engine, EngineParts, EngineTimes, Lanes};
+use crate::history::{History, HistoryReader, HistoryWriter};
+use crate::relay::RelayService;
+use amends_dtm::client::DtmClient;
+use amends_dtm::plan_mac::PlanMacKey;
+use amends_migrations::history::Migrator;
+use amends_proto::amends::v1::operations_server::OperationsServer;
+use amends_proto::amends::v1::relay_server::RelayServer;
+use amends_proto::amends::v1::transactions_server::TransactionsServer;
+use amends_serve::grpc::{self, MAX_MESSAGE_BYTES};
+use amends_serve::listener;
+use anyhow::Context as _;
+use futures::FutureExt as _;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tonic::service::Routes;
+
+const SERVICES: [&str; 2] = ["amends.v1.Transactions", "amends.v1.Operations"];
+
+/// Runs the orchestrator until `shutdown` ends.
+///
+/// # Errors
+/// Where the configuration is wrong, a port is taken, or the store cannot be opened.
+pub async fn run(args: Args, shutdown: impl Future<Output = ()> + Send) -> anyhow::Result<()> {
+    let participants = args.participants()?;
+    let lanes = Lanes::new(&participants)?;
+    let mac_key = PlanMacKey::from_file(&args.plan_mac_key_file).context("--plan-mac-key-file")?;
+    let dtm = args.dtm()?;
+    let store = args.process.open_store::<Migrator>("orchestrator").await?;
+    let relay_listener = listener::bind(args.relay_listen()).await?;
+    let relay_address = relay_listener.local_addr()?;
+    let api_listener = listener::bind(args.process.listen_or(API_PORT)).await?;
+
+    let history = History { writer: HistoryWriter::start(store.clone()), reader: HistoryReader::new(store) };
+    let coordinator = DtmCoordinator::new(DtmClient::new(&dtm)?, &args.relay_url(relay_address));
+    let times = EngineTimes { try_phase: Duration::from_millis(args.try_phase_ms), ..EngineTimes::default() };
+    let coordinator = Arc::new(coordinator);
+    let engine = Engine::new(EngineParts { history, lanes, coordinator, mac_key, times, clock: unix_us });
+    let open = engine.recover().await?;
+    tracing::info!(open, relay = %relay_address, dtm = dtm.grpc, "the orchestrator takes up its work");
+    let watch = tokio::spawn(Arc::clone(&engine).watch());
+
+    let addresses = Addresses { psp: args.psp.clone(), dtm_grpc: dtm.grpc, dtm_http: dtm.http };
+    let shutdown = shutdown.shared();
+    let relay =
+        grpc::serve(relay_listener, relay_routes(&engine), args.process.grpc_options(&[]), shutdown.clone());
+    let api_options = args.process.grpc_options(&SERVICES);
+    let api = grpc::serve(api_listener, api_routes(&engine, &args, addresses), api_options, shutdown);
+    let served = futures::try_join!(relay, api);
+    watch.abort();
+    served?;
+    Ok(())
+}
+
+fn relay_routes(engine: &Arc<Engine>) -> Routes {
+    let relay = RelayServer::new(RelayService::new(Arc::clone(engine)));
+    Routes::new(relay.max_decoding_message_size(MAX_MESSAGE_BYTES))
+}
+
+fn api_routes(engine: &Arc<Engine>, args: &Args, addresses: Addresses) -> Routes {
+    let transactions = TransactionsService::new(Arc::clone(engine), args.step_times());
+    let operations = OperationsService::new(Arc::clone(engine), addresses);
+    Routes::new(TransactionsServer::new(transactions).max_decoding_message_size(MAX_MESSAGE_BYTES))
+        .add_service(OperationsServer::new(operations).max_decoding_message_size(MAX_MESSAGE_BYTES))
+}
+
+/// The wall clock: shown and stored, never compared for correctness (payments-domain.md §1, Time).
+fn unix_us() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+}
