@@ -1,2 +1,145 @@
-//! The one command of Amends.
-fn main() {}
+//! The one command of Amends: roles and verbs. This file is the table of contents; each verb group has its own file.
+mod check;
+mod connect;
+mod demo;
+mod dev;
+mod exit;
+mod json;
+mod lifeline;
+mod output;
+mod replay;
+mod serve;
+mod show;
+mod start;
+mod timeline;
+mod transactions;
+
+use amends_serve::telemetry::LogFormat;
+use clap::{CommandFactory as _, Parser};
+use exit::Exit;
+use output::Format;
+use std::process::ExitCode;
+
+/// All roles share it: many small, short-lived allocations on several threads.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// A saga orchestrator on top of the DTM server, with its payments domain
+#[derive(Parser)]
+#[command(name = "amends", version, after_help = EXIT_CODES)]
+struct Cli {
+    /// How results are printed
+    #[arg(long, global = true, value_enum, value_name = "FORMAT", default_value_t = Format::Text)]
+    output: Format,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 ok · 1 error · 2 usage · 3 the global transaction ended failed or \
+    cancelled · 4 it is still running";
+
+#[derive(clap::Subcommand)]
+enum Verb {
+    Dev(dev::Dev),
+    Demo(demo::Demo),
+    Replay(replay::Replay),
+    Check(check::Check),
+    Serve(Box<serve::Serve>),
+    Start(start::Start),
+    Get(transactions::Get),
+    List(transactions::List),
+    Show(show::Show),
+    Wait(transactions::Wait),
+    Cancel(transactions::Cancel),
+    /// Prints a script that completes this command's words in your shell
+    Completions {
+        /// Your shell
+        shell: clap_complete::Shell,
+    },
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let format = cli.output;
+    let outcome = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let outcome = outcome.map_err(anyhow::Error::from).and_then(|runtime| runtime.block_on(run(cli)));
+    match outcome {
+        Ok(exit) => exit.into(),
+        Err(error) => exit::report(&error, format),
+    }
+}
+
+async fn run(cli: Cli) -> anyhow::Result<Exit> {
+    let format = cli.output;
+    if !matches!(cli.verb, Verb::Serve(_)) {
+        // Served roles choose the form of their log by a flag of their own.
+        amends_serve::telemetry::init(LogFormat::Pretty);
+    }
+    match cli.verb {
+        Verb::Dev(dev) => dev.run(format).await,
+        Verb::Demo(demo) => demo.run(format).await,
+        Verb::Replay(replay) => replay.run(format).await,
+        Verb::Check(check) => check.run(format).await,
+        Verb::Serve(serve) => serve.run().await,
+        Verb::Start(start) => start.run(format).await,
+        Verb::Get(get) => get.run(format).await,
+        Verb::List(list) => list.run(format).await,
+        Verb::Show(show) => show.run(format).await,
+        Verb::Wait(wait) => wait.run(format).await,
+        Verb::Cancel(cancel) => cancel.run(format).await,
+        Verb::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "amends", &mut std::io::stdout());
+            Ok(Exit::Ok)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parses(line: &str) -> bool {
+        Cli::try_parse_from(line.split_whitespace()).is_ok()
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_documented_shapes_parse() {
+        for line in [
+            "amends start checkout --mode saga --input order.json --wait 10 --request-id r1 --output json",
+            "amends start checkout --mode tcc --input - --business-key demo/1 --caller shop --target h:1",
+            "amends get 018f0000-0000-7000-8000-000000000000",
+            "amends get --business-key demo/1",
+            "amends list --status running --status STATUS_FAILED --limit 3 --page-token abc",
+            "amends show 018f0000-0000-7000-8000-000000000000 --output json",
+            "amends wait 018f0000-0000-7000-8000-000000000000 --timeout 5",
+            "amends cancel 018f0000-0000-7000-8000-000000000000 --reason changed-mind",
+            "amends dev --data-dir /tmp/x --free-ports",
+            "amends demo",
+            "amends replay --data tests/data/northwind --mode tcc --stock-factor 0.5 --decline-every 10 --concurrency 1",
+            "amends check --target h:1 --output json",
+            "amends completions bash",
+        ] {
+            assert!(parses(line), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_makes_no_sense_does_not_parse() {
+        for line in [
+            "amends",
+            "amends get",
+            "amends get a --business-key b",
+            "amends cancel a",
+            "amends list --status walking",
+            "amends list --limit 0",
+            "amends start checkout --mode both --input -",
+        ] {
+            assert!(!parses(line), "{line}");
+        }
+    }
+}

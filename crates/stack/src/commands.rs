@@ -24,10 +24,22 @@ pub(crate) fn launch(role: Role, layout: &Layout, config: &StackConfig, dtm: &Dt
     let args = serve_args(role, layout, config);
     let command = move || {
         let mut command = Command::new(&program);
+        for name in foreign_settings() {
+            command.env_remove(name);
+        }
         command.args(&args).env("AMENDS_PLAN_MAC_KEY_FILE", &key_file).envs(env.iter().cloned());
         Ok(command)
     };
     Launch { role, command: Box::new(command), log, lifeline: Lifeline::OwnStdin }
+}
+
+/// Settings in our own environment that were meant for one process, e.g. its database: not for these.
+fn foreign_settings() -> impl Iterator<Item = OsString> {
+    let names = std::env::vars_os().map(|(name, _)| name);
+    names.filter(|name| {
+        let name = name.to_string_lossy();
+        name.starts_with("AMENDS_") && !name.starts_with("AMENDS_LOG")
+    })
 }
 
 fn local_dtm(layout: &Layout, binary: &DtmBinary) -> LocalDtm {

@@ -27,7 +27,7 @@ pub enum StackError {
     },
     /// Another process listens there.
     #[error(
-        "port {port} for {name} is taken; stop what listens there, or use free ports with a new data folder"
+        "port {port} for {name} is taken; stop what listens there, or choose --free-ports with a new --data-dir"
     )]
     PortTaken {
         /// What the port is for.

@@ -1,0 +1,104 @@
+//! `amends dev`: the whole system on this machine until Ctrl-C. Knows the stack, nothing of what runs on it.
+use crate::exit::Exit;
+use crate::output::{Format, Paint, Tone, print_json, print_text, table};
+use amends_stack::{PortChoice, Role, Stack, StackConfig};
+use anyhow::Context as _;
+use std::path::PathBuf;
+
+/// Runs the whole system on this machine, kept below one folder, until Ctrl-C
+#[derive(Debug, clap::Args)]
+pub struct Dev {
+    /// Where everything is kept
+    #[arg(long, env = "AMENDS_DATA_DIR", value_name = "DIR", default_value = ".amends")]
+    data_dir: PathBuf,
+    /// Any free ports instead of 7400 and so on; a folder that was used before keeps its ports
+    #[arg(long)]
+    free_ports: bool,
+}
+
+impl Dev {
+    /// Runs the verb.
+    pub async fn run(self, format: Format) -> anyhow::Result<Exit> {
+        let shutdown = amends_serve::shutdown::signal();
+        tokio::pin!(shutdown);
+        let ports = if self.free_ports { PortChoice::Free } else { PortChoice::Default };
+        let program = std::env::current_exe().context("find this program")?;
+        let config = StackConfig::new(program, &self.data_dir).ports(ports);
+        let stack = tokio::select! {
+            stack = Stack::start(config) => stack.context("start the system")?,
+            () = &mut shutdown => return Ok(Exit::Ok),
+        };
+        match format {
+            Format::Json => print_json(&addresses(&stack))?,
+            Format::Text => print_text(&welcome(&stack))?,
+        }
+        shutdown.await;
+        if format == Format::Text {
+            print_text("draining …\n")?;
+        }
+        stack.stop().await;
+        Ok(Exit::Ok)
+    }
+}
+
+/// Which processes run: for people.
+pub fn processes(stack: &Stack) -> String {
+    let rows = Role::ALL.into_iter().map(|role| {
+        let pid = stack.pid(role).map_or_else(|| "-".to_owned(), |pid| pid.to_string());
+        vec![role.to_string(), pid, stack.address(role), remark(stack, role)]
+    });
+    table(&["process", "pid", "address", ""], &["pid"], rows.collect())
+}
+
+fn remark(stack: &Stack, role: Role) -> String {
+    match role {
+        Role::Dtm => {
+            format!("DTM server {}, store BoltDB, HTTP at {}", stack.dtm_version(), stack.dtm_http())
+        }
+        Role::Psp => "simulated payment service provider, SQLite".to_owned(),
+        Role::Orchestrator => {
+            format!("gRPC API, history in SQLite; DTM calls its relay at 127.0.0.1:{}", stack.ports().relay)
+        }
+        Role::Order | Role::Account | Role::Inventory | Role::Points | Role::Gateway => {
+            "participant, SQLite".to_owned()
+        }
+    }
+}
+
+fn addresses(stack: &Stack) -> serde_json::Value {
+    let processes = Role::ALL.into_iter().map(|role| {
+        serde_json::json!({"role": role.as_str(), "pid": stack.pid(role), "address": stack.address(role)})
+    });
+    serde_json::json!({
+        "data_dir": stack.data_dir(),
+        "dtm_version": stack.dtm_version(),
+        "dtm_http": stack.dtm_http(),
+        "processes": processes.collect::<Vec<_>>(),
+    })
+}
+
+fn welcome(stack: &Stack) -> String {
+    let target = stack.address(Role::Orchestrator);
+    let target = if target == "127.0.0.1:7400" { String::new() } else { format!(" --target {target}") };
+    let paint = Paint::detect();
+    format!(
+        "{title}\n\n{processes}\nEverything is below {folder}; logs are in {folder}/logs.\n\n{example}\n{steps}\n",
+        title = paint.tone(Tone::Strong, "Amends is up. Ctrl-C drains and ends it."),
+        processes = processes(stack),
+        folder = stack.data_dir().display(),
+        example = paint.tone(Tone::Strong, "Start a checkout, for example:"),
+        steps = example(&target),
+    )
+}
+
+/// An order that will be refused for want of stock until somebody seeds some: that, too, can be looked at.
+fn example(target: &str) -> String {
+    format!(
+        r#"  echo '{{"merchant_id":"demo","out_trade_no":"1","user_id":"alice","total":{{"minor_units":500,"currency":"USD"}},
+    "lines":[{{"sku":"tea","quantity":1,"unit_price":{{"minor_units":500,"currency":"USD"}}}}],
+    "card":{{"psp":"sim","method":"card","card_token":"tok_ok"}}}}' | amends start checkout --mode saga --input - --wait 10{target}
+  amends list{target}
+
+There is no stock yet, so it will be refused and undone; `amends demo` shows a seeded system."#
+    )
+}

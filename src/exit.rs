@@ -1,0 +1,147 @@
+//! How a verb ends: its exit code, and its error as one line or one JSON object. Knows no verb.
+use crate::output::Format;
+use amends_proto::amends::v1::Status as GlobalStatus;
+use serde_json::json;
+use std::process::ExitCode;
+
+/// How a verb ended when nothing went wrong with the verb itself. Usage errors (2) end inside clap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// 0.
+    Ok,
+    /// 1: it ran, and found that something is not as it must be.
+    Unsound,
+    /// 3: the global transaction ended FAILED or CANCELLED.
+    Undone,
+    /// 4: the global transaction is still running.
+    Running,
+}
+
+impl Exit {
+    /// What the status of a global transaction means for the exit code.
+    pub fn of_status(status: GlobalStatus) -> Exit {
+        match status {
+            GlobalStatus::Succeeded => Exit::Ok,
+            GlobalStatus::Failed | GlobalStatus::Cancelled => Exit::Undone,
+            GlobalStatus::Unspecified
+            | GlobalStatus::Accepted
+            | GlobalStatus::Running
+            | GlobalStatus::Compensating => Exit::Running,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(match exit {
+            Exit::Ok => 0,
+            Exit::Unsound => 1,
+            Exit::Undone => 3,
+            Exit::Running => 4,
+        })
+    }
+}
+
+/// Tells an error on standard error and gives its exit code.
+pub fn report(error: &anyhow::Error, format: Format) -> ExitCode {
+    let told = Told::of(error);
+    match format {
+        Format::Text => eprintln!("error: {}", told.line()),
+        Format::Json => eprintln!(
+            "{}",
+            json!({"error": {"code": told.code, "reason": told.reason, "message": told.message}})
+        ),
+    }
+    ExitCode::FAILURE
+}
+
+/// An error as it is told.
+#[derive(Debug, PartialEq, Eq)]
+struct Told {
+    /// gRPC code name, or `ERROR` for what never reached a server.
+    code: String,
+    /// Machine-readable reason; empty = none.
+    reason: String,
+    message: String,
+}
+
+impl Told {
+    fn of(error: &anyhow::Error) -> Told {
+        match error.chain().find_map(|cause| cause.downcast_ref::<tonic::Status>()) {
+            Some(status) => Told::of_status(error, status),
+            None => Told { code: "ERROR".to_owned(), reason: String::new(), message: format!("{error:#}") },
+        }
+    }
+
+    fn of_status(error: &anyhow::Error, status: &tonic::Status) -> Told {
+        let (reason, text) = split_reason(status.message());
+        let context: Vec<String> = error
+            .chain()
+            .take_while(|cause| cause.downcast_ref::<tonic::Status>().is_none())
+            .map(ToString::to_string)
+            .chain([text.to_owned()])
+            .collect();
+        Told { code: code_name(status.code()), reason: reason.to_owned(), message: context.join(": ") }
+    }
+
+    fn line(&self) -> String {
+        let line = match (self.code.as_str(), self.reason.as_str()) {
+            ("ERROR", _) => self.message.clone(),
+            (code, "") => format!("{} ({code})", self.message),
+            (code, reason) => format!("{} ({code} {reason})", self.message),
+        };
+        line.trim_end().replace("\n", "\n  ")
+    }
+}
+
+/// `REASON|text` → both; a message without a reason is all text.
+pub fn split_reason(message: &str) -> (&str, &str) {
+    match message.split_once('|') {
+        Some((reason, text)) if !reason.is_empty() && reason.bytes().all(is_reason_byte) => (reason, text),
+        Some(_) | None => ("", message),
+    }
+}
+
+fn is_reason_byte(byte: u8) -> bool {
+    byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_'
+}
+
+/// `FailedPrecondition` → `FAILED_PRECONDITION`, the name on the wire's side.
+fn code_name(code: tonic::Code) -> String {
+    let mut name = String::new();
+    for (at, letter) in format!("{code:?}").char_indices() {
+        if at > 0 && letter.is_ascii_uppercase() {
+            name.push('_');
+        }
+        name.push(letter.to_ascii_uppercase());
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::Context as _;
+
+    #[test]
+    fn a_status_keeps_its_code_reason_and_text() {
+        let status = tonic::Status::failed_precondition("PAST_PIVOT|money has left");
+        let error = Err::<(), _>(status).context("cancel 42").unwrap_err();
+        let told = Told::of(&error);
+        assert_eq!(told.line(), "cancel 42: money has left (FAILED_PRECONDITION PAST_PIVOT)");
+        assert_eq!((told.code.as_str(), told.reason.as_str()), ("FAILED_PRECONDITION", "PAST_PIVOT"));
+    }
+
+    #[test]
+    fn a_bar_in_plain_text_is_no_reason() {
+        assert_eq!(split_reason("either|or"), ("", "either|or"));
+        assert_eq!(split_reason("NOT_FOUND|no such gid"), ("NOT_FOUND", "no such gid"));
+    }
+
+    #[test]
+    fn every_status_has_one_meaning() {
+        assert_eq!(Exit::of_status(GlobalStatus::Succeeded), Exit::Ok);
+        assert_eq!(Exit::of_status(GlobalStatus::Cancelled), Exit::Undone);
+        assert_eq!(Exit::of_status(GlobalStatus::Compensating), Exit::Running);
+    }
+}

@@ -1,0 +1,57 @@
+//! `amends serve ROLE`: one process of the system. This match is the map from role to crate.
+use crate::exit::Exit;
+use crate::lifeline::{Lifeline, shutdown};
+use amends_serve::ProcessArgs;
+
+/// Runs one process of the system until SIGTERM or Ctrl-C
+#[derive(clap::Args)]
+pub struct Serve {
+    /// End when standard input closes: the parent keeps it open, so its death, of whatever kind, ends this process
+    #[arg(long)]
+    exit_on_stdin_eof: bool,
+    #[command(subcommand)]
+    role: Role,
+}
+
+#[derive(clap::Subcommand)]
+enum Role {
+    /// The order service
+    Order(amends_order::Args),
+    /// The account service
+    Account(amends_account::Args),
+    /// The inventory service
+    Inventory(amends_inventory::Args),
+    /// The points service
+    Points(amends_points::Args),
+    /// The simulated payment service provider
+    Psp(amends_psp::Args),
+}
+
+impl Serve {
+    /// Runs the role until it is asked to end.
+    pub async fn run(self) -> anyhow::Result<Exit> {
+        amends_serve::telemetry::init(self.role.process().log_format);
+        let shutdown = shutdown(if self.exit_on_stdin_eof { Lifeline::Stdin } else { Lifeline::None });
+        match self.role {
+            Role::Order(args) => amends_order::run(args, shutdown).await?,
+            Role::Account(args) => amends_account::run(args, shutdown).await?,
+            Role::Inventory(args) => amends_inventory::run(args, shutdown).await?,
+            Role::Points(args) => amends_points::run(args, shutdown).await?,
+            Role::Psp(args) => amends_psp::run(args, shutdown).await?,
+        }
+        Ok(Exit::Ok)
+    }
+}
+
+impl Role {
+    /// The flags that every role has.
+    fn process(&self) -> &ProcessArgs {
+        match self {
+            Role::Order(args) => &args.process,
+            Role::Account(args) => &args.process,
+            Role::Inventory(args) => &args.process,
+            Role::Points(args) => &args.process,
+            Role::Psp(args) => &args.process,
+        }
+    }
+}

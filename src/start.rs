@@ -1,0 +1,184 @@
+//! `amends start`: starts a global transaction from JSON. Knows which message a definition takes, nothing of its steps.
+use crate::connect::{Connection, Target};
+use crate::exit::Exit;
+use crate::output::{Format, Paint, print_json, print_text, status_name};
+use crate::{json, timeline};
+use amends_proto::amends::v1::transactions_client::TransactionsClient;
+use amends_proto::amends::v1::{GlobalTransaction, Mode, StartRequest, StartResponse, WaitRequest};
+use amends_proto::pay::checkout::v1::CheckoutInput;
+use anyhow::Context as _;
+use prost::Message as _;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// The longest that one `Wait` call is asked to take; more calls follow.
+const WAIT_SLICE: Duration = Duration::from_secs(30);
+
+/// Starts a global transaction; it is durable when this returns
+#[derive(Debug, clap::Args)]
+pub struct Start {
+    #[command(subcommand)]
+    definition: Definition,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Definition {
+    /// A customer pays for an order with wallet, points and card
+    ///
+    /// Input is the JSON of pay.checkout.v1.CheckoutInput, e.g.
+    /// {"merchant_id":"demo","out_trade_no":"1","user_id":"alice",
+    /// "lines":[{"sku":"tea","quantity":1,"unit_price":{"minor_units":500,"currency":"USD"}}],
+    /// "total":{"minor_units":500,"currency":"USD"},"card":{"psp":"sim","method":"card","card_token":"tok_ok"}}
+    Checkout(Checkout),
+}
+
+#[derive(Debug, clap::Args)]
+struct Checkout {
+    /// How the coordinator runs it
+    #[arg(long, value_enum)]
+    mode: ModeArg,
+    /// File with the input as JSON; - reads standard input
+    #[arg(long, value_name = "FILE|-")]
+    input: PathBuf,
+    /// Makes a repeated start harmless: the same id with the same content answers the same gid [default: a new one]
+    #[arg(long, value_name = "ID")]
+    request_id: Option<String>,
+    /// Your own name of the deed [default: <merchant_id>/<out_trade_no>]
+    #[arg(long, value_name = "KEY")]
+    business_key: Option<String>,
+    /// Wait so many seconds for the end
+    #[arg(long, value_name = "SECONDS")]
+    wait: Option<u64>,
+    #[command(flatten)]
+    target: Target,
+}
+
+/// How the coordinator runs a global transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum ModeArg {
+    /// Forward steps, compensated in reverse
+    Saga,
+    /// Try all, then confirm all or cancel all
+    Tcc,
+}
+
+impl From<ModeArg> for Mode {
+    fn from(mode: ModeArg) -> Mode {
+        match mode {
+            ModeArg::Saga => Mode::Saga,
+            ModeArg::Tcc => Mode::Tcc,
+        }
+    }
+}
+
+impl Start {
+    /// Runs the verb.
+    pub async fn run(self, format: Format) -> anyhow::Result<Exit> {
+        match self.definition {
+            Definition::Checkout(checkout) => checkout.run(format).await,
+        }
+    }
+}
+
+impl Checkout {
+    async fn run(self, format: Format) -> anyhow::Result<Exit> {
+        let input: CheckoutInput = json::parse("pay.checkout.v1.CheckoutInput", &read(&self.input)?)?;
+        let request = checkout_request(
+            self.request_id.unwrap_or_else(|| uuid::Uuid::now_v7().to_string()),
+            self.business_key.unwrap_or_default(),
+            self.mode.into(),
+            &input,
+        );
+        let mut client = self.target.transactions().await?;
+        let started = client.start(request.clone()).await.context("start checkout")?.into_inner();
+        match self.wait {
+            None => tell_started(&request, &started, format),
+            Some(seconds) => {
+                let transaction = wait(&mut client, &started.gid, Duration::from_secs(seconds)).await?;
+                tell_end(&transaction, format)
+            }
+        }
+    }
+}
+
+/// The request that starts a checkout.
+pub fn checkout_request(
+    request_id: String,
+    business_key: String,
+    mode: Mode,
+    input: &CheckoutInput,
+) -> StartRequest {
+    StartRequest {
+        request_id,
+        business_key,
+        definition: "checkout".to_owned(),
+        mode: mode.into(),
+        input: Some(prost_types::Any {
+            type_url: "type.googleapis.com/pay.checkout.v1.CheckoutInput".to_owned(),
+            value: input.encode_to_vec(),
+        }),
+        wait_ms: 0,
+    }
+}
+
+/// Waits for the end of a global transaction, at most for `limit`; gives its state then, whatever it is.
+pub async fn wait(
+    client: &mut TransactionsClient<Connection>,
+    gid: &str,
+    limit: Duration,
+) -> anyhow::Result<GlobalTransaction> {
+    let end = Instant::now() + limit;
+    loop {
+        let slice = end.saturating_duration_since(Instant::now()).min(WAIT_SLICE);
+        // 0 would mean the server's default, so the shortest wait is 1 ms.
+        let timeout_ms = i32::try_from(slice.as_millis()).unwrap_or(i32::MAX).max(1);
+        let request = WaitRequest { gid: gid.to_owned(), timeout_ms };
+        let transaction = client.wait(request).await.with_context(|| format!("wait for {gid}"))?.into_inner();
+        if Exit::of_status(transaction.status()) != Exit::Running || Instant::now() >= end {
+            return Ok(transaction);
+        }
+    }
+}
+
+/// Prints where a global transaction stands, and says so by the exit code.
+pub fn tell_end(transaction: &GlobalTransaction, format: Format) -> anyhow::Result<Exit> {
+    match format {
+        Format::Json => print_json(&json::of("amends.v1.GlobalTransaction", transaction)?)?,
+        Format::Text => {
+            let head = timeline::head(transaction, Paint::detect());
+            print_text(&format!("{head}{}", timeline::steps(transaction)))?;
+        }
+    }
+    Ok(Exit::of_status(transaction.status()))
+}
+
+fn tell_started(request: &StartRequest, started: &StartResponse, format: Format) -> anyhow::Result<Exit> {
+    match format {
+        Format::Json => {
+            let mut value = json::of("amends.v1.StartResponse", started)?;
+            value["request_id"] = request.request_id.clone().into();
+            print_json(&value)?;
+        }
+        Format::Text => {
+            let known = if started.existing { " (started earlier by the same request id)" } else { "" };
+            let status = status_name(started.status());
+            print_text(&format!("{}  {status}{known}\nrequest id {}\n", started.gid, request.request_id))?;
+        }
+    }
+    // Nobody asked to wait, so that it still runs is as it should be.
+    match Exit::of_status(started.status()) {
+        Exit::Running | Exit::Ok => Ok(Exit::Ok),
+        other @ (Exit::Undone | Exit::Unsound) => Ok(other),
+    }
+}
+
+fn read(path: &Path) -> anyhow::Result<String> {
+    if path == Path::new("-") {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text).context("read standard input")?;
+        return Ok(text);
+    }
+    std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))
+}

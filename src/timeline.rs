@@ -1,0 +1,253 @@
+//! The story of one global transaction as text for people. Pure: reads messages, calls nobody.
+use crate::exit::split_reason;
+use crate::output::{Paint, Tone, mode_name, op_state_name, status_name, status_tone, table};
+use amends_proto::amends::v1::{CoordinatorViewResponse, Event, GlobalTransaction, Step};
+use std::collections::HashMap;
+use std::fmt::Write as _;
+
+/// Everything that is known of one global transaction.
+pub struct Story<'a> {
+    /// What the orchestrator says.
+    pub transaction: &'a GlobalTransaction,
+    /// Its history, in order.
+    pub events: &'a [Event],
+    /// What the coordinator itself says, if it could be asked.
+    pub coordinator: Option<&'a CoordinatorViewResponse>,
+}
+
+/// The whole story: head, steps, timeline, the coordinator's view.
+pub fn full(story: &Story<'_>, paint: Paint) -> String {
+    let mut text = head(story.transaction, paint);
+    text.push('\n');
+    text.push_str(&steps(story.transaction));
+    text.push('\n');
+    text.push_str(&events(story, paint));
+    if let Some(view) = story.coordinator {
+        text.push('\n');
+        text.push_str(&coordinator(view));
+    }
+    text
+}
+
+/// Who it is and where it stands.
+pub fn head(transaction: &GlobalTransaction, paint: Paint) -> String {
+    let status = transaction.status();
+    let mut text = format!(
+        "{}  {}  {} v{} ({})  {}\n",
+        paint.tone(Tone::Strong, &transaction.gid),
+        paint.tone(status_tone(status), &status_name(status)),
+        transaction.definition,
+        transaction.definition_version,
+        mode_name(transaction.mode()),
+        transaction.business_key,
+    );
+    if !transaction.reason.is_empty() {
+        let cause = &transaction.undo_cause;
+        let cause = if cause.is_empty() { String::new() } else { format!(" ({cause})") };
+        let _ = writeln!(text, "reason: {}{cause}", plain_reason(&transaction.reason));
+    }
+    if transaction.paused {
+        text.push_str("paused\n");
+    }
+    if let Some(attention) = &transaction.attention {
+        let line = format!("needs a person: {} {}", attention.cause, attention.text);
+        let _ = writeln!(text, "{}", paint.tone(Tone::Bad, line.trim_end()));
+    }
+    text
+}
+
+/// One line per op of each step.
+pub fn steps(transaction: &GlobalTransaction) -> String {
+    let rows = transaction.steps.iter().flat_map(|step| {
+        let pivot = if step.pivot { " (pivot)" } else { "" };
+        step.ops.iter().map(move |op| {
+            vec![
+                step.branch_id.clone(),
+                format!("{}{pivot}", method(step, &op.op)),
+                op.op.clone(),
+                op_state_name(op.state()),
+                op.attempts.to_string(),
+                plain_reason(&op.last_reason),
+            ]
+        })
+    });
+    table(&["step", "call", "op", "state", "attempts", "last answer"], &["attempts"], rows.collect())
+}
+
+/// What happened when, one line per event; an attempt is one line with its duration.
+pub fn events(story: &Story<'_>, paint: Paint) -> String {
+    let Some(first) = story.events.first() else { return String::new() };
+    let zero_us = unix_us(first);
+    let methods: HashMap<&str, &Step> =
+        story.transaction.steps.iter().map(|step| (step.branch_id.as_str(), step)).collect();
+    let mut begun: HashMap<(&str, &str, i32), i64> = HashMap::new();
+    let mut ended: Vec<(&str, &str, i32)> =
+        story.events.iter().filter(|e| ends_attempt(e)).map(attempt).collect();
+    ended.sort_unstable();
+    let mut text = String::new();
+    for event in story.events {
+        let at_us = unix_us(event);
+        let is_start = event.kind == "attempt_started";
+        if is_start {
+            begun.insert(attempt(event), at_us);
+            if ended.binary_search(&attempt(event)).is_ok() {
+                continue; // told by the line of its end
+            }
+        }
+        let took_us = begun.get(&attempt(event)).filter(|_| !is_start).map(|start_us| at_us - start_us);
+        let line = line(event, methods.get(event.branch_id.as_str()).copied(), took_us);
+        let _ = writeln!(text, "  +{:>8.3} s  {}", seconds(at_us - zero_us), paint.tone(tone(event), &line));
+    }
+    text
+}
+
+/// What the coordinator itself says.
+pub fn coordinator(view: &CoordinatorViewResponse) -> String {
+    if !view.known {
+        return "DTM says: it does not know this gid\n".to_owned();
+    }
+    let mut text = format!("DTM says: {}", view.status);
+    if !view.rollback_reason.is_empty() {
+        let _ = write!(text, ", because {}", plain_reason(&view.rollback_reason));
+    }
+    text.push('\n');
+    let branches =
+        view.branches.iter().map(|branch| format!("{} {} {}", branch.branch_id, branch.op, branch.status));
+    let branches: Vec<String> = branches.collect();
+    for line in branches.chunks(4) {
+        let _ = writeln!(text, "  {}", line.join(" · "));
+    }
+    text
+}
+
+/// `REASON|text` → `REASON: text`, and what stands before it, e.g. `refused:REASON|text`, in words.
+pub fn plain_reason(message: &str) -> String {
+    if let Some((cause, rest)) = message.split_once(':')
+        && !cause.is_empty()
+        && cause.bytes().all(|byte| byte.is_ascii_lowercase())
+    {
+        return format!("{cause}: {}", plain_reason(rest)).trim_end_matches([':', ' ']).to_owned();
+    }
+    match split_reason(message) {
+        ("", text) => text.to_owned(),
+        (reason, "") => reason.to_owned(),
+        (reason, text) => format!("{reason}: {text}"),
+    }
+}
+
+fn line(event: &Event, step: Option<&Step>, took_us: Option<i64>) -> String {
+    let kind = event.kind.strip_prefix("attempt_").unwrap_or(&event.kind).replace('_', " ");
+    let mut line = match step {
+        Some(step) => format!("{} {:<26} {:<10} {kind}", event.branch_id, method(step, &event.op), event.op),
+        None => kind,
+    };
+    if event.attempt > 1 {
+        let _ = write!(line, " (attempt {})", event.attempt);
+    }
+    if let Some(took_us) = took_us {
+        let _ = write!(line, " in {:.0} ms", seconds(took_us) * 1_000.0);
+    }
+    let code = if event.code.eq_ignore_ascii_case("ok") { "" } else { event.code.as_str() };
+    for word in [code, plain_reason(&event.reason).as_str()] {
+        if !word.is_empty() {
+            let _ = write!(line, "  {word}");
+        }
+    }
+    line.trim_end().to_owned()
+}
+
+fn tone(event: &Event) -> Tone {
+    let kind = event.kind.as_str();
+    let has = |words: &[&str]| words.iter().any(|word| kind.contains(word));
+    if has(&["refused", "attention", "failed", "disagreement"]) {
+        Tone::Bad
+    } else if has(&["undo", "abort", "cancel", "unknown", "in_progress", "waiting"]) {
+        Tone::Warn
+    } else if has(&["succeeded", "finished", "committed"]) {
+        Tone::Good
+    } else {
+        Tone::Faint
+    }
+}
+
+/// `inventory.Deduct`: the participant and the method that the op calls.
+fn method(step: &Step, op: &str) -> String {
+    let full = match op {
+        "compensate" | "cancel" => &step.undo,
+        "confirm" => &step.confirm,
+        _ => &step.forward,
+    };
+    let method = full.rsplit('/').next().unwrap_or_default();
+    format!("{}.{method}", step.participant).trim_end_matches('.').to_owned()
+}
+
+fn ends_attempt(event: &Event) -> bool {
+    event.kind.starts_with("attempt_") && event.kind != "attempt_started"
+}
+
+fn attempt(event: &Event) -> (&str, &str, i32) {
+    (&event.branch_id, &event.op, event.attempt)
+}
+
+fn unix_us(event: &Event) -> i64 {
+    event.time.as_ref().map_or(0, |time| time.seconds * 1_000_000 + i64::from(time.nanos) / 1_000)
+}
+
+/// For display only.
+#[allow(clippy::cast_precision_loss)]
+fn seconds(us: i64) -> f64 {
+    us as f64 / 1e6
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(ms: i64, kind: &str, branch: &str, reason: &str) -> Event {
+        let time = prost_types::Timestamp { seconds: 0, nanos: i32::try_from(ms * 1_000_000).unwrap() };
+        let (op, attempt) = if branch.is_empty() { ("", 0) } else { ("action", 1) };
+        Event {
+            time: Some(time),
+            kind: kind.into(),
+            branch_id: branch.into(),
+            op: op.into(),
+            attempt,
+            reason: reason.into(),
+            ..Event::default()
+        }
+    }
+
+    #[test]
+    fn an_attempt_is_one_line_with_its_duration() {
+        let transaction = GlobalTransaction {
+            steps: vec![Step {
+                branch_id: "01".into(),
+                participant: "gateway".into(),
+                forward: "pay.gateway.v1.GatewayService/Charge".into(),
+                ..Step::default()
+            }],
+            ..GlobalTransaction::default()
+        };
+        let history = [
+            event(0, "started", "", ""),
+            event(2, "attempt_started", "01", ""),
+            event(14, "attempt_refused", "01", "PSP_DECLINED|stolen_card"),
+            event(15, "undo_decided", "", "refused:PSP_DECLINED|stolen_card"),
+        ];
+        let story = Story { transaction: &transaction, events: &history, coordinator: None };
+        let text = events(&story, Paint::Plain);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 3, "{text}");
+        assert!(lines[1].contains("01 gateway.Charge"), "{text}");
+        assert!(lines[1].ends_with("refused in 12 ms  PSP_DECLINED: stolen_card"), "{text}");
+        assert!(lines[2].ends_with("undo decided  refused: PSP_DECLINED: stolen_card"), "{text}");
+    }
+
+    #[test]
+    fn an_attempt_without_an_end_is_told() {
+        let history = [event(0, "started", "", ""), event(2, "attempt_started", "01", "")];
+        let transaction = GlobalTransaction::default();
+        let story = Story { transaction: &transaction, events: &history, coordinator: None };
+        assert!(events(&story, Paint::Plain).lines().last().unwrap().ends_with("started"));
+    }
+}
