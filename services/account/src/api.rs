@@ -11,6 +11,7 @@ use amends_proto::pay::account::v1::{
     ListResponse, OpenRequest, TransferRequest, TransferResponse,
 };
 use amends_proto::pay::branch::v1::{ListBranchOpsRequest, ListBranchOpsResponse};
+use amends_serve::store::Store;
 use futures::FutureExt as _;
 use sea_orm::{DatabaseTransaction, DbErr};
 use tonic::{Request, Response, Status};
@@ -18,15 +19,16 @@ use tonic::{Request, Response, Status};
 /// Answer of one method.
 type Answer<T> = Result<Response<T>, Status>;
 
-/// The account service over one guard and its store.
+/// The account service over one store and its guard.
 pub struct Api {
+    store: Store,
     guard: Guard,
 }
 
 impl Api {
-    /// A service over the guard's store.
-    pub fn new(guard: Guard) -> Api {
-        Api { guard }
+    /// A service over the store that the guard keeps its rows in.
+    pub fn new(store: Store, guard: Guard) -> Api {
+        Api { store, guard }
     }
 
     /// One direct write in one local transaction, which ends even if the caller gives up.
@@ -34,9 +36,9 @@ impl Api {
     where
         F: for<'t> FnOnce(&'t DatabaseTransaction, i64) -> EffectFuture<'t, account::Model> + Send + 'static,
     {
-        let guard = self.guard.clone();
+        let (store, guard) = (self.store.clone(), self.guard.clone());
         let work = async move {
-            let tx = guard.store().begin().await?;
+            let tx = store.begin().await?;
             let account = effect(&tx, guard.now_us()).await?;
             tx.commit().await?;
             Ok::<_, Fault>(queries::show_account(account)?)
@@ -70,7 +72,7 @@ impl AccountService for Api {
     async fn get(&self, request: Request<GetRequest>) -> Answer<Account> {
         let account_id =
             validate::account_id(&request.get_ref().account_id, "account_id").map_err(refused)?;
-        match queries::account(self.guard.store().reader(), &account_id).await.map_err(failed)? {
+        match queries::account(self.store.reader(), &account_id).await.map_err(failed)? {
             Some(account) => queries::show_account(account).map(Response::new).map_err(failed),
             None => Err(refused(Refusal::new(Reason::AccountNotFound, format!("no account {account_id}")))),
         }
@@ -78,17 +80,17 @@ impl AccountService for Api {
 
     async fn list(&self, request: Request<ListRequest>) -> Answer<ListResponse> {
         let page = queries::Page::checked(request.get_ref()).map_err(refused)?;
-        queries::accounts(self.guard.store().reader(), page).await.map(Response::new).map_err(failed)
+        queries::accounts(self.store.reader(), page).await.map(Response::new).map_err(failed)
     }
 
     async fn list_entries(&self, request: Request<ListRequest>) -> Answer<ListEntriesResponse> {
         let page = queries::Page::checked(request.get_ref()).map_err(refused)?;
-        queries::entries(self.guard.store().reader(), page).await.map(Response::new).map_err(failed)
+        queries::entries(self.store.reader(), page).await.map(Response::new).map_err(failed)
     }
 
     async fn list_holds(&self, request: Request<ListRequest>) -> Answer<ListHoldsResponse> {
         let page = queries::Page::checked(request.get_ref()).map_err(refused)?;
-        queries::holds(self.guard.store().reader(), page).await.map(Response::new).map_err(failed)
+        queries::holds(self.store.reader(), page).await.map(Response::new).map_err(failed)
     }
 
     async fn open(&self, request: Request<OpenRequest>) -> Answer<Account> {
@@ -118,7 +120,7 @@ impl AccountService for Api {
     }
 
     async fn list_branch_ops(&self, request: Request<ListBranchOpsRequest>) -> Answer<ListBranchOpsResponse> {
-        branch_ops::list(self.guard.store(), request.into_inner()).await.map(Response::new)
+        branch_ops::list(&self.store, request.into_inner()).await.map(Response::new)
     }
 }
 

@@ -13,20 +13,21 @@ mod entity;
 mod queries;
 mod validate;
 
-use amends_migrations::account::Migrator;
 use amends_participant::{BranchArgs, Guard, GuardLayer, SystemClock};
 use amends_proto::pay::account::v1::account_service_server::{AccountServiceServer, SERVICE_NAME};
-use amends_serve::{ProcessArgs, grpc, listener, telemetry};
+use amends_serve::grpc::{self, MAX_MESSAGE_BYTES};
+use amends_serve::store::Store;
+use amends_serve::{ProcessArgs, listener};
 use std::sync::Arc;
 use tonic::service::Routes;
 
-/// Names the database file and the process.
-const ROLE: &str = "account";
-/// Port unless `--listen` says otherwise (design §4).
-const DEFAULT_PORT: u16 = 7412;
+/// Name of the role, also of its database file.
+pub const ROLE: &str = "account";
+/// Port without `--listen` (design §4).
+pub const DEFAULT_PORT: u16 = 7412;
 
-/// Flags of `serve account`.
-#[derive(Debug, Clone, clap::Args)]
+/// Flags of the role.
+#[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// Flags of every process.
     #[command(flatten)]
@@ -36,21 +37,25 @@ pub struct Args {
     pub branch: BranchArgs,
 }
 
-/// Runs the process until `shutdown`.
+/// Runs the participant until `shutdown` ends.
+///
+/// # Errors
+/// The key cannot be read, the database not opened, the address not listened on, or the server broke down.
 pub async fn run(args: Args, shutdown: impl Future<Output = ()> + Send) -> anyhow::Result<()> {
-    telemetry::init(args.process.log_format);
     let auth = args.branch.auth()?;
-    let store = args.process.open_store::<Migrator>(ROLE).await?;
-    let listener = listener::bind(args.process.listen_or(DEFAULT_PORT)).await?;
+    let store = args.process.open_store::<amends_migrations::account::Migrator>(ROLE).await?;
     let guard = Guard::new(store.clone(), auth, Arc::new(SystemClock));
-    grpc::serve(listener, routes(guard), args.process.grpc_options(&[SERVICE_NAME]), shutdown).await?;
-    Ok(store.close().await?)
+    let listener = listener::bind(args.process.listen_or(DEFAULT_PORT)).await?;
+    tracing::info!(role = ROLE, address = %listener.local_addr()?, "listening");
+    let options = args.process.grpc_options(&[SERVICE_NAME]);
+    grpc::serve(listener, routes(store.clone(), guard), options, shutdown).await?;
+    store.close().await?;
+    Ok(())
 }
 
-/// The service over the guard's store.
+/// The participant's routes over an opened and migrated database.
 #[must_use]
-pub fn routes(guard: Guard) -> Routes {
-    let server =
-        AccountServiceServer::new(api::Api::new(guard)).max_decoding_message_size(grpc::MAX_MESSAGE_BYTES);
-    Routes::new(GuardLayer.layer(server))
+pub fn routes(store: Store, guard: Guard) -> Routes {
+    let server = AccountServiceServer::new(api::Api::new(store, guard));
+    Routes::new(GuardLayer.layer(server.max_decoding_message_size(MAX_MESSAGE_BYTES)))
 }

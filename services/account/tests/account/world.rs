@@ -59,7 +59,8 @@ impl World {
         store.migrate::<Migrator>().await.unwrap();
         let listener = amends_serve::listener::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
-        let routes = amends_account::routes(Guard::new(store.clone(), auth, Arc::new(SystemClock)));
+        let guard = Guard::new(store.clone(), auth, Arc::new(SystemClock));
+        let routes = amends_account::routes(store.clone(), guard);
         let (stop, stopped) = oneshot::channel::<()>();
         let until = async {
             let _ = stopped.await;
