@@ -57,3 +57,29 @@ impl BranchArgs {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{BranchArgs, BranchArgsError, BranchAuthMode};
+    use crate::branch::BranchAuth;
+    use amends_dtm::plan_mac::PlanMacKey;
+
+    #[test]
+    fn a_key_is_needed_unless_it_was_switched_off() {
+        let required = BranchArgs::default();
+        assert_eq!(required.branch_auth, BranchAuthMode::Required);
+        assert!(matches!(required.auth(), Err(BranchArgsError::NoKey)));
+        let off = BranchArgs { branch_auth: BranchAuthMode::Off, ..BranchArgs::default() };
+        assert!(matches!(off.auth(), Ok(BranchAuth::Off)));
+    }
+
+    #[test]
+    fn the_key_comes_from_its_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("plan-mac");
+        let args = BranchArgs { plan_mac_key_file: Some(path.clone()), ..BranchArgs::default() };
+        assert!(matches!(args.auth(), Err(BranchArgsError::Key { .. })));
+        PlanMacKey::generate().unwrap().write_file(&path).unwrap();
+        assert!(matches!(args.auth(), Ok(BranchAuth::Required(_))));
+    }
+}

@@ -31,6 +31,21 @@ pub struct Branch {
 }
 
 impl Branch {
+    /// A forward branch as a service stored it beside its own rows, for [`crate::Guard::settle`]; none if a word is not
+    /// one of ours.
+    #[must_use]
+    pub fn stored(gid: &str, branch_id: &str, op: &str) -> Option<Branch> {
+        let op = Op::from_str(op).ok().filter(|op| op.is_forward())?;
+        let trans_type = if op == Op::Try { TransType::Tcc } else { TransType::Saga };
+        Some(Branch {
+            gid: Gid::parse(gid).ok()?,
+            branch_id: BranchId::parse(branch_id).ok()?,
+            op,
+            trans_type,
+            method: Arc::from(""),
+        })
+    }
+
     /// The same branch with the op of its forward call: what an undo settles beside itself.
     #[must_use]
     pub fn forward(&self) -> Branch {

@@ -12,7 +12,7 @@ use tonic::{Request, Response, Status};
 
 use crate::EffectFuture;
 use crate::branch::{Branch, Call, Ticket};
-use crate::branch_ops;
+use crate::branch_ops::{self, RowStatus};
 use crate::guard::Guard;
 use crate::reason::Reason;
 use crate::refusal::{Fault, Refusal};
@@ -105,8 +105,9 @@ impl Guard {
     }
 
     /// A cancel or compensate of a forward call that is DONE or still outside; otherwise the guard has answered.
-    /// `effect` runs again at every call until the undo is settled. Before an undo of a RUNNING forward call ends,
-    /// the forward row is settled too: `settle(tx, &branch.forward(), …)` in the same transaction B.
+    /// `effect` runs again at every call until the undo is settled. The end of the undo is also the end of a forward
+    /// call that is still RUNNING: its row becomes REFUSED with BRANCH_CLOSED, unless the service settles
+    /// `branch.forward()` otherwise before.
     pub async fn begin_undo<Req, T, Resp, F>(&self, request: Request<Req>, effect: F) -> Begun<Req, T, Resp>
     where
         Req: Message + 'static,
@@ -127,6 +128,8 @@ impl Guard {
     ///
     /// A forward row turns from RUNNING to DONE or REFUSED, or is forgotten; of a second phase the row is made. Needs
     /// only gid, branch_id and op of a forward `branch`, so that a worker can settle what a crash left behind.
+    /// Call it before anything else in the transaction: on PostgreSQL it takes the branch's lock, and transaction A
+    /// takes that lock before the service's rows as well.
     pub async fn settle<Resp: Message>(
         &self,
         tx: &DatabaseTransaction,
@@ -149,6 +152,9 @@ impl Guard {
                 let Some(forward) = rows.of(branch.op.forward()) else {
                     return Err(broken("a second phase without a forward row cannot be settled"));
                 };
+                if forward.status == RowStatus::Running {
+                    rows::close_running(tx, &branch.forward()).await?;
+                }
                 let ticket = Ticket { branch: branch.clone(), phase, hash: forward.request_hash.clone() };
                 let outcome = Outcome::Done(response.encode_to_vec());
                 let row = rows::row(&ticket, branch.op, outcome, self.now_us());

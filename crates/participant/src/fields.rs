@@ -167,3 +167,115 @@ fn passes_luhn(digits: &[u32]) -> bool {
 fn invalid(field: &str, what: &str) -> Refusal {
     Refusal::new(Reason::InvalidRequest, format!("{field}: {what}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        holds_card_number, name, page_size, quantity, required_text, text, timestamp, trade_no, uuid7,
+    };
+    use crate::reason::Reason;
+    use crate::refusal::Refusal;
+
+    fn reason<T: std::fmt::Debug>(result: Result<T, Refusal>) -> Reason {
+        result.unwrap_err().reason
+    }
+
+    #[test]
+    fn card_numbers_are_found_in_every_dress() {
+        for value in [
+            "4111111111111111",
+            "4111 1111 1111 1111",
+            "4111-1111-1111-1111",
+            "card:4111111111111111:x",
+            "tok_4111111111111111",
+            "pay with 378282246310005, please",
+            "4222222222222",
+            "6304000000000000000",
+            "no 12 but 5555 5555 5555 4444",
+        ] {
+            assert!(holds_card_number(value), "{value}");
+        }
+    }
+
+    #[test]
+    fn identifiers_that_pass_luhn_by_chance_are_no_card_numbers() {
+        for value in [
+            "4111111111111112",
+            "41111111111111111111",
+            "r4111111111111111",
+            "4111111111111111b",
+            "0192d3c4-5b6a-7f01-8abc-4222222222222",
+            "0190a1b2-4111-7111-8111-111111111111",
+            "0192d3c4-5b6a-7f01-4111-111111111111-10248",
+            "411111111111",
+            "4111  1111  1111  1111",
+            "4111.1111.1111.1111",
+            "run7-10248",
+            "",
+        ] {
+            assert!(!holds_card_number(value), "{value}");
+        }
+    }
+
+    #[test]
+    fn the_refused_value_is_not_repeated() {
+        let refusal = name("4111111111111111", "user_id").unwrap_err();
+        assert_eq!(refusal.to_string(), "PAN_REJECTED|user_id: looks like a card number");
+        assert_eq!(reason(trade_no("4111-1111-1111-1111", "out_trade_no")), Reason::PanRejected);
+        assert_eq!(reason(text("4111 1111 1111 1111", 64, "note")), Reason::PanRejected);
+    }
+
+    #[test]
+    fn names_have_their_alphabet_and_length() {
+        assert_eq!(name("USER_WALLET:u.1-x:USD", "account").unwrap(), "USER_WALLET:u.1-x:USD");
+        assert_eq!(trade_no("run_1-10248", "out_trade_no").unwrap(), "run_1-10248");
+        for bad in ["", "a b", "ä", "a/b", &"a".repeat(65)] {
+            assert_eq!(reason(name(bad, "n")), Reason::InvalidRequest, "{bad}");
+            assert_eq!(reason(trade_no(bad, "n")), Reason::InvalidRequest, "{bad}");
+        }
+        assert_eq!(reason(trade_no("a.b", "n")), Reason::InvalidRequest);
+    }
+
+    #[test]
+    fn texts_are_nfc_without_control_characters() {
+        assert_eq!(text("Zürich ✓", 8, "t").unwrap(), "Zürich ✓");
+        assert_eq!(text("", 8, "t").unwrap(), "");
+        for bad in ["Zu\u{308}rich", "a\nb", "a\u{0}", "123456789", "\u{85}"] {
+            assert_eq!(reason(text(bad, 8, "t")), Reason::InvalidRequest, "{bad:?}");
+        }
+        assert_eq!(reason(required_text("", 8, "t")), Reason::InvalidRequest);
+    }
+
+    #[test]
+    fn only_a_lower_case_uuid_of_version_7_is_an_id() {
+        assert!(uuid7("0192d3c4-5b6a-7f01-8abc-0123456789ab", "id").is_ok());
+        for bad in [
+            "",
+            "0192D3C4-5B6A-7F01-8ABC-0123456789AB",
+            "0192d3c4-5b6a-4f01-8abc-0123456789ab",
+            "0192d3c4-5b6a-7f01-cabc-0123456789ab",
+            "0192d3c45b6a7f018abc0123456789ab",
+            "0192d3c4-5b6a-7f01-8abc-0123456789abc",
+        ] {
+            assert_eq!(reason(uuid7(bad, "id")), Reason::InvalidRequest, "{bad}");
+        }
+    }
+
+    #[test]
+    fn numbers_stay_in_their_bounds() {
+        assert_eq!(
+            (page_size(0).unwrap(), page_size(1).unwrap(), page_size(1_000).unwrap()),
+            (200, 1, 1_000)
+        );
+        assert_eq!(
+            (reason(page_size(-1)), reason(page_size(1_001))),
+            (Reason::InvalidRequest, Reason::InvalidRequest)
+        );
+        assert_eq!(quantity(100_000_000_000_000, "q").unwrap(), 100_000_000_000_000);
+        for bad in [0, -1, 100_000_000_000_001, i64::MIN, i64::MAX] {
+            assert_eq!(reason(quantity(bad, "q")), Reason::AmountOutOfRange, "{bad}");
+        }
+        let before = timestamp(-1);
+        assert_eq!((before.seconds, before.nanos), (-1, 999_999_000));
+    }
+}

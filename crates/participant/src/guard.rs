@@ -8,18 +8,16 @@ use amends_serve::store::Store;
 use futures::{FutureExt as _, TryFutureExt as _, future};
 use prost::Message;
 use sea_orm::{DatabaseTransaction, DbErr};
-use tonic::metadata::MetadataValue;
 use tonic::{Request, Response, Status};
 use tracing::Instrument as _;
 
 use crate::EffectFuture;
+use crate::answer::{Answer, denied, replay, running, storage};
 use crate::branch::{Admitted, BranchAuth, Call, Ticket, admit};
-use crate::branch_ops::{Model, RowStatus};
 use crate::clock::Clock;
 use crate::external::{Begun, ForwardState, Progress};
-use crate::layer::REPLAYED;
 use crate::reason::Reason;
-use crate::refusal::{Fault, Refusal, storage_refusal};
+use crate::refusal::{Fault, Refusal};
 use crate::rows::{self, NotMade, Outcome, Rows};
 use crate::verdict::{Phase, Verdict, decide};
 
@@ -32,8 +30,6 @@ struct Parts {
     auth: BranchAuth,
     clock: Arc<dyn Clock>,
 }
-
-pub(crate) type Answer<Resp> = Result<Response<Resp>, Status>;
 
 impl Guard {
     /// A guard over the participant's own database, which has the migrations of `amends_migrations::guard`.
@@ -182,6 +178,10 @@ impl Guard {
         ticket: &Ticket,
         response: Resp,
     ) -> Answer<Resp> {
+        if opened.verdict == Verdict::ForwardRunning {
+            let closed = rows::close_running(&opened.tx, &ticket.branch.forward()).await;
+            closed.map_err(|error| storage(&error, ticket.phase))?;
+        }
         let outcome = Outcome::Done(response.encode_to_vec());
         let row = rows::row(ticket, ticket.branch.op, outcome, opened.now_us);
         match rows::keep(opened.tx, vec![row]).await {
@@ -286,59 +286,4 @@ pub async fn outlive<T: Send + 'static>(work: impl Future<Output = T> + Send + '
         tracing::error!(alarm = "BROKEN", %error, "a branch call did not come to its end");
         Refusal::new(Reason::Broken, "the call did not come to its end").into_status(tonic::Code::Internal)
     })
-}
-
-/// Every verdict that changes nothing and has no stored answer.
-fn denied(verdict: Verdict, ticket: &Ticket) -> Status {
-    let refusal = running(verdict);
-    if refusal.reason.is_alarm() {
-        let Ticket { branch, phase, .. } = ticket;
-        tracing::error!(
-            alarm = refusal.reason.as_str(), gid = %branch.gid, branch_id = %branch.branch_id, op = branch.op.as_str(),
-            method = %branch.method, phase = phase.as_str(), "security event: branch call denied"
-        );
-    }
-    refusal.into_branch_status(ticket.phase)
-}
-
-fn running(verdict: Verdict) -> Refusal {
-    match verdict {
-        Verdict::Deny(Reason::IdempotencyMismatch) => {
-            Refusal::new(Reason::IdempotencyMismatch, "this branch was called before with another request")
-        }
-        Verdict::Deny(Reason::BranchClosed) => {
-            Refusal::new(Reason::BranchClosed, "the undo of this branch came first")
-        }
-        Verdict::Deny(reason) => Refusal::new(reason, "the branch does not allow this call"),
-        Verdict::OwnRunning => Refusal::new(Reason::InProgress, "the first call is still running"),
-        Verdict::ForwardRunning => Refusal::new(Reason::UndoInProgress, "the forward call is still running"),
-        Verdict::Run | Verdict::Replay | Verdict::NothingToUndo | Verdict::Tombstone => {
-            Refusal::new(Reason::Locked, "another call of this branch was faster, ask again")
-        }
-    }
-}
-
-fn replay<Resp: Message + Default>(row: Option<&Model>, phase: Phase) -> Answer<Resp> {
-    let broken = |text| Fault::Broken(Refusal::new(Reason::Broken, text)).into_branch_status(phase);
-    let marker = MetadataValue::from_static("1");
-    let Some(row) = row else { return Err(broken("a stored answer is gone")) };
-    match row.status {
-        RowStatus::Done => {
-            let stored = row.response.as_deref().unwrap_or_default();
-            let response = Resp::decode(stored).map_err(|_| broken("a stored answer cannot be read"))?;
-            let mut response = Response::new(response);
-            response.metadata_mut().insert(REPLAYED, marker);
-            Ok(response)
-        }
-        RowStatus::Refused => {
-            let mut status = rows::stored_status(row);
-            status.metadata_mut().insert(REPLAYED, marker);
-            Err(status)
-        }
-        RowStatus::Running | RowStatus::Tombstone => Err(broken("a stored answer has no outcome")),
-    }
-}
-
-fn storage(error: &DbErr, phase: Phase) -> Status {
-    storage_refusal(error).into_branch_status(phase)
 }

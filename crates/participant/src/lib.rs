@@ -6,6 +6,7 @@
 mod guard;
 mod verdict;
 
+mod answer;
 mod branch;
 mod external;
 mod hash;

@@ -93,3 +93,57 @@ impl From<Amount> for Money {
 fn out_of_range(field: &str) -> Refusal {
     Refusal::new(Reason::AmountOutOfRange, format!("{field}: must be 1 to 10^14 minor units"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Amount, Currency};
+    use crate::reason::Reason;
+    use amends_proto::pay::money::v1::Money;
+
+    const MAX: i64 = 100_000_000_000_000;
+
+    fn checked(minor_units: i64, currency: &str) -> Result<Amount, Reason> {
+        let money = Money { minor_units, currency: currency.into() };
+        Amount::checked(Some(&money), "total").map_err(|refusal| refusal.reason)
+    }
+
+    #[test]
+    fn an_amount_is_1_to_10_to_the_14_of_a_currency_with_minor_units() {
+        for good in [1, MAX] {
+            assert_eq!(Money::from(checked(good, "USD").unwrap()).minor_units, good);
+        }
+        for bad in [0, -1, MAX + 1, i64::MIN, i64::MAX] {
+            assert_eq!(checked(bad, "USD"), Err(Reason::AmountOutOfRange), "{bad}");
+        }
+        for bad in ["", "usd", "US", "USDX", "ABC", "XXX", "XAU"] {
+            assert_eq!(checked(1, bad), Err(Reason::CurrencyUnsupported), "{bad}");
+        }
+        assert_eq!(Amount::checked(None, "total").unwrap_err().reason, Reason::InvalidRequest);
+    }
+
+    #[test]
+    fn exponents_follow_the_standard() {
+        let exponents =
+            ["JPY", "USD", "EUR", "CNY", "KWD"].map(|code| Currency::parse(code, "c").unwrap().exponent());
+        assert_eq!(exponents, [0, 2, 2, 2, 3]);
+    }
+
+    #[test]
+    fn arithmetic_refuses_instead_of_wrapping() {
+        let (one, most, yen) =
+            (checked(1, "USD").unwrap(), checked(MAX, "USD").unwrap(), checked(1, "JPY").unwrap());
+        assert_eq!(one.checked_add(one, "t").unwrap().minor_units, 2);
+        assert_eq!(one.checked_mul(MAX, "t").unwrap(), most);
+        let refused = [
+            (most.checked_add(one, "t"), Reason::AmountOutOfRange),
+            (most.checked_mul(2, "t"), Reason::AmountOutOfRange),
+            (most.checked_mul(i64::MAX, "t"), Reason::AmountOutOfRange),
+            (one.checked_mul(0, "t"), Reason::AmountOutOfRange),
+            (one.checked_mul(-1, "t"), Reason::AmountOutOfRange),
+            (one.checked_add(yen, "t"), Reason::CurrencyMismatch),
+        ];
+        for (result, reason) in refused {
+            assert_eq!(result.unwrap_err().reason, reason);
+        }
+    }
+}

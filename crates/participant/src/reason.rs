@@ -281,3 +281,106 @@ impl Reason {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Reason::{self, *};
+    use tonic::Code;
+
+    /// The table of payments-domain §6.1: reasons, forward, second phase, direct.
+    const TABLE: &[(&[Reason], Code, Code, Code)] = &[
+        (
+            &[
+                InvalidRequest,
+                AmountOutOfRange,
+                CurrencyUnsupported,
+                CurrencyMismatch,
+                TotalMismatch,
+                PanRejected,
+            ],
+            Code::Aborted,
+            Code::Internal,
+            Code::InvalidArgument,
+        ),
+        (
+            &[MissingBranchMetadata, BadPlanMac],
+            Code::Unauthenticated,
+            Code::Unauthenticated,
+            Code::Unauthenticated,
+        ),
+        (
+            &[OrderNotFound, AccountNotFound, SkuNotFound, PaymentNotFound],
+            Code::Aborted,
+            Code::Internal,
+            Code::NotFound,
+        ),
+        (&[DuplicateOutTradeNo, PaymentAlreadyLive], Code::Aborted, Code::Internal, Code::AlreadyExists),
+        (
+            &[
+                InsufficientFunds,
+                InsufficientStock,
+                InsufficientPoints,
+                AccountFrozen,
+                OrderClosed,
+                IllegalTransition,
+                PspDeclined,
+                RiskDenied,
+                LimitExceeded,
+                Blacklisted,
+                VelocityExceeded,
+                BranchClosed,
+            ],
+            Code::Aborted,
+            Code::Internal,
+            Code::FailedPrecondition,
+        ),
+        (
+            &[OverRefund, RefundWindowClosed, TooManyRefunds, RefundInDoubt],
+            Code::Aborted,
+            Code::Internal,
+            Code::FailedPrecondition,
+        ),
+        (
+            &[CircuitOpen, ServiceDegraded, QueueFull],
+            Code::Aborted,
+            Code::FailedPrecondition,
+            Code::Unavailable,
+        ),
+        (&[RateLimited], Code::ResourceExhausted, Code::FailedPrecondition, Code::ResourceExhausted),
+        (
+            &[InProgress, PaymentUnknown, UndoInProgress, Locked, UnderReview, LeaseHeld, LeaseLost],
+            Code::FailedPrecondition,
+            Code::FailedPrecondition,
+            Code::FailedPrecondition,
+        ),
+        (&[ApproverIsProposer], Code::Aborted, Code::Internal, Code::PermissionDenied),
+        (&[IdempotencyMismatch], Code::AlreadyExists, Code::Internal, Code::InvalidArgument),
+        (&[IdempotencyInUse], Code::FailedPrecondition, Code::FailedPrecondition, Code::Aborted),
+        (&[StorageUnavailable], Code::Unavailable, Code::Unavailable, Code::Unavailable),
+        (&[ConfirmWithoutTry, PhaseConflict, Broken], Code::Internal, Code::Internal, Code::Internal),
+    ];
+
+    #[test]
+    fn every_reason_has_the_codes_of_the_table() {
+        for (reasons, forward, second, direct) in TABLE {
+            for reason in *reasons {
+                let codes = (reason.on_forward(), reason.on_second_phase(), reason.on_direct());
+                assert_eq!(codes, (*forward, *second, *direct), "{}", reason.as_str());
+            }
+        }
+    }
+
+    #[test]
+    fn the_name_on_the_wire_is_the_name_in_the_code() {
+        for reason in TABLE.iter().flat_map(|(reasons, ..)| *reasons) {
+            let spelled: String = format!("{reason:?}")
+                .char_indices()
+                .flat_map(|(at, sign)| {
+                    let gap = (at > 0 && sign.is_uppercase()).then_some('_');
+                    gap.into_iter().chain(sign.to_uppercase())
+                })
+                .collect();
+            assert_eq!(reason.as_str(), spelled);
+        }
+    }
+}

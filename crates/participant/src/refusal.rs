@@ -146,3 +146,46 @@ pub(crate) fn storage_refusal(error: &DbErr) -> Refusal {
     tracing::error!(%error, "database");
     Refusal::new(Reason::StorageUnavailable, "the database failed, nothing was changed")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Fault, Refusal};
+    use crate::reason::Reason;
+    use crate::verdict::Phase;
+    use tonic::Code;
+    use tonic_types::StatusExt as _;
+
+    #[test]
+    fn the_message_is_cut_to_256_bytes_between_two_characters() {
+        let long = Refusal::new(Reason::InsufficientStock, "ü".repeat(300)).to_string();
+        assert!(long.starts_with("INSUFFICIENT_STOCK|üü") && long.ends_with('ü'));
+        assert_eq!(long.len(), 255, "a half character is left out");
+        let exact = Refusal::new(Reason::Locked, "x".repeat(300)).to_string();
+        assert_eq!(exact.len(), 256);
+        assert_eq!(Refusal::new(Reason::Locked, "short").to_string(), "LOCKED|short");
+    }
+
+    #[test]
+    fn a_status_carries_the_reason_for_programs_too() {
+        let refusal = Refusal::new(Reason::PspDeclined, "no").with("psp_code", "51");
+        let status = refusal.into_branch_status(Phase::Forward);
+        let info = status.get_error_details().error_info().unwrap().clone();
+        assert_eq!((status.code(), status.message()), (Code::Aborted, "PSP_DECLINED|no"));
+        assert_eq!((info.reason.as_str(), info.metadata["psp_code"].as_str()), ("PSP_DECLINED", "51"));
+    }
+
+    #[test]
+    fn only_a_refusal_of_a_forward_call_is_aborted() {
+        let refusal = || Refusal::new(Reason::InsufficientFunds, "no");
+        let codes = |fault: fn(Refusal) -> Fault| {
+            [
+                fault(refusal()).into_branch_status(Phase::Forward).code(),
+                fault(refusal()).into_branch_status(Phase::Undo).code(),
+                fault(refusal()).into_direct_status().code(),
+            ]
+        };
+        assert_eq!(codes(Fault::Refused), [Code::Aborted, Code::Internal, Code::FailedPrecondition]);
+        assert_eq!(codes(Fault::NotYet), [Code::FailedPrecondition; 3]);
+        assert_eq!(codes(Fault::Broken), [Code::Internal; 3]);
+    }
+}

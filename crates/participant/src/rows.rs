@@ -12,7 +12,9 @@ use tonic::{Code, Status};
 use crate::branch::{Branch, Ticket};
 use crate::branch_ops::{ActiveModel, Column, Entity, Model, RowStatus};
 use crate::hash::lock_key;
-use crate::verdict::{Body, Held, Seen, opposite_op};
+use crate::reason::Reason;
+use crate::refusal::Refusal;
+use crate::verdict::{Body, Held, Phase, Seen, opposite_op};
 
 /// All rows of one branch: at most five.
 pub(crate) struct Rows(Vec<Model>);
@@ -135,6 +137,13 @@ pub(crate) async fn end_running(
         .exec(tx)
         .await?;
     Ok(updated.rows_affected == 1)
+}
+
+/// The undo of a forward call that is still outside has ended: nobody may wait for the call any more.
+pub(crate) async fn close_running(tx: &DatabaseTransaction, forward: &Branch) -> Result<bool, DbErr> {
+    let refusal = Refusal::new(Reason::BranchClosed, "the branch was undone before its forward call ended");
+    let status = refusal.into_branch_status(Phase::Forward);
+    end_running(tx, forward, Outcome::Refused(Reason::BranchClosed.as_str(), &status)).await
 }
 
 /// Forgets a forward call that provably never left; false if it is not RUNNING (any more).

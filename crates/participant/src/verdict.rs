@@ -158,3 +158,114 @@ fn undo(forward: Seen, confirm: Seen) -> Verdict {
         (Some((RowStatus::Refused, Body::Same) | (RowStatus::Tombstone, _)), None) => Verdict::NothingToUndo,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Body, Held, Phase, Reason, RowStatus, Seen, Verdict, decide};
+
+    fn rows() -> Vec<Seen> {
+        let statuses = [RowStatus::Running, RowStatus::Done, RowStatus::Refused, RowStatus::Tombstone];
+        let seen = statuses
+            .into_iter()
+            .flat_map(|status| [Body::Same, Body::Other].map(|body| Some((status, body))));
+        std::iter::once(None).chain(seen).collect()
+    }
+
+    /// Every triple of rows; of a forward call, own and forward are one row.
+    fn all() -> Vec<(Phase, Held)> {
+        let mut all: Vec<(Phase, Held)> = rows()
+            .into_iter()
+            .map(|own| (Phase::Forward, Held { own, forward: own, opposite: None }))
+            .collect();
+        for phase in [Phase::Confirm, Phase::Undo] {
+            for own in rows() {
+                for forward in rows() {
+                    all.extend(rows().into_iter().map(|opposite| (phase, Held { own, forward, opposite })));
+                }
+            }
+        }
+        all
+    }
+
+    fn of(phase: Phase, verdict: Verdict) -> Vec<Held> {
+        let held = all().into_iter().filter(|(of, held)| *of == phase && decide(phase, *held) == verdict);
+        held.map(|(_, held)| held).collect()
+    }
+
+    const DONE: Seen = Some((RowStatus::Done, Body::Same));
+
+    #[test]
+    fn an_effect_runs_only_in_these_three_situations() {
+        assert_eq!(of(Phase::Forward, Verdict::Run), [Held { own: None, forward: None, opposite: None }]);
+        for phase in [Phase::Confirm, Phase::Undo] {
+            assert_eq!(of(phase, Verdict::Run), [Held { own: None, forward: DONE, opposite: None }]);
+        }
+    }
+
+    #[test]
+    fn a_branch_is_closed_only_where_no_row_is_at_all() {
+        assert_eq!(of(Phase::Undo, Verdict::Tombstone), [Held { own: None, forward: None, opposite: None }]);
+        assert_eq!(of(Phase::Forward, Verdict::Tombstone), []);
+        assert_eq!(of(Phase::Confirm, Verdict::Tombstone), []);
+    }
+
+    #[test]
+    fn only_an_own_final_row_of_the_same_body_is_replayed() {
+        for (phase, held) in all() {
+            let replayed = decide(phase, held) == Verdict::Replay;
+            let own_final = match held.own {
+                Some((RowStatus::Done | RowStatus::Refused, Body::Same)) => true,
+                Some((RowStatus::Tombstone, Body::Same)) => phase != Phase::Forward,
+                Some(_) | None => false,
+            };
+            assert_eq!(replayed, own_final, "{phase:?} {held:?}");
+        }
+    }
+
+    #[test]
+    fn another_body_never_runs_anything() {
+        for (phase, held) in all() {
+            let other = [held.own, held.forward].into_iter().flatten().any(|(_, body)| body == Body::Other);
+            let verdict = decide(phase, held);
+            let runs = matches!(verdict, Verdict::Run | Verdict::ForwardRunning | Verdict::OwnRunning);
+            assert!(!(other && runs), "{phase:?} {held:?}");
+        }
+    }
+
+    #[test]
+    fn a_phase_conflict_needs_the_row_of_the_opposite() {
+        for (phase, held) in all() {
+            if decide(phase, held) == Verdict::Deny(Reason::PhaseConflict) {
+                assert!(held.own.is_none() && held.opposite.is_some(), "{phase:?} {held:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_second_phase_waits_for_a_forward_call_that_is_outside() {
+        let running = Held { own: None, forward: Some((RowStatus::Running, Body::Same)), opposite: None };
+        assert_eq!(decide(Phase::Undo, running), Verdict::ForwardRunning);
+        assert_eq!(decide(Phase::Confirm, running), Verdict::Deny(Reason::InProgress));
+        let own = Held { own: running.forward, ..running };
+        assert_eq!(decide(Phase::Forward, own), Verdict::OwnRunning);
+        assert_eq!(decide(Phase::Undo, own), Verdict::Deny(Reason::UndoInProgress));
+    }
+
+    #[test]
+    fn a_try_without_success_cannot_be_confirmed_even_after_its_cancel() {
+        for forward in
+            [None, Some((RowStatus::Refused, Body::Same)), Some((RowStatus::Tombstone, Body::Same))]
+        {
+            for opposite in [None, DONE] {
+                let held = Held { own: None, forward, opposite };
+                assert_eq!(decide(Phase::Confirm, held), Verdict::Deny(Reason::ConfirmWithoutTry));
+            }
+        }
+    }
+
+    #[test]
+    fn the_undo_of_a_refusal_is_remembered_without_an_effect() {
+        let held = Held { own: None, forward: Some((RowStatus::Refused, Body::Same)), opposite: None };
+        assert_eq!(decide(Phase::Undo, held), Verdict::NothingToUndo);
+    }
+}
