@@ -82,7 +82,7 @@ impl Replay {
         seed::seed(&targets, data, &names, self.stock_factor).await?;
         let plan = Plan { mode: self.mode.into(), decline_every: self.decline_every, names };
         let client = Target { target: target.to_owned(), caller: CALLER.to_owned() }.transactions().await?;
-        let tally = drive::all(client, plan.requests(data)?, self.concurrency).await?;
+        let tally = drive::all(client, plan.requests(data), self.concurrency).await?;
         let report = check::verdict(&targets).await?;
         Ok(Played { tally, report })
     }

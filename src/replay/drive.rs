@@ -65,7 +65,7 @@ struct End {
 
 impl Plan {
     /// The checkouts of all orders, in file order.
-    pub fn requests(&self, data: &Data) -> anyhow::Result<Vec<Checkout>> {
+    pub fn requests(&self, data: &Data) -> Vec<Checkout> {
         let numbered = data.orders.iter().zip(1_usize..);
         numbered
             .map(|(order, number)| {
@@ -74,7 +74,7 @@ impl Plan {
                 let request_id = self.names.name(&format!("replay-{}", order.order_no));
                 let mut request = checkout_request(request_id, String::new(), self.mode, &input);
                 request.wait_ms = START_WAIT_MS;
-                Ok(Checkout { request, total: order.total })
+                Checkout { request, total: order.total }
             })
             .collect()
     }
@@ -235,7 +235,7 @@ mod tests {
 
     fn inputs(decline_every: Option<NonZeroUsize>) -> Vec<CheckoutInput> {
         let plan = Plan { mode: Mode::Tcc, decline_every, names: Names::prefixed("abc-") };
-        let requests = plan.requests(&data()).unwrap();
+        let requests = plan.requests(&data());
         requests
             .iter()
             .map(|c| CheckoutInput::decode(&*c.request.input.as_ref().unwrap().value).unwrap())
