@@ -13,11 +13,12 @@ pub const API_PORT: u16 = 7400;
 /// Default port of the relay.
 const RELAY_PORT: u16 = 7401;
 
-/// Runs the orchestrator: the API for clients, and the relay for DTM.
+/// The orchestrator: the API for clients, and the relay for DTM.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    pub(crate) process: ProcessArgs,
+    /// Flags of every process
+    pub process: ProcessArgs,
     /// Address of the relay, which only DTM calls
     #[arg(long, env = "AMENDS_RELAY_LISTEN", value_name = "HOST:PORT")]
     relay_listen: Option<SocketAddr>,

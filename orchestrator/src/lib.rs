@@ -8,7 +8,7 @@ mod definitions;
 pub mod engine;
 pub mod history;
 pub mod plan;
-mod relay;
+pub mod relay;
 mod run;
 
 pub use config::Args;

@@ -42,6 +42,7 @@ pub async fn start(
 ) -> Result<Started, ApiError> {
     limits(request)?;
     let input = request.input.clone().unwrap_or_default();
+    let participants: Vec<&str> = engine.lanes().addresses().map(|(name, _)| name).collect();
     let order = Order {
         gid: Gid::generate(),
         mode: request.mode(),
@@ -50,6 +51,7 @@ pub async fn start(
         traceparent: &caller.traceparent,
         now_us: engine.now_us(),
         times,
+        participants: &participants,
     };
     let Planned { plan, reuse } = definitions::plan(&request.definition, &order)?;
     let row = Row {

@@ -40,6 +40,7 @@ fn try_plan(mode: Mode, input: &CheckoutInput) -> Result<Plan, DefinitionError> 
         traceparent: "",
         now_us: 1,
         times: StepTimes { pivot_timeout_ms: 60_000, try_timeout_ms: 10_000 },
+        participants: &[],
     };
     plan(&order).map(|planned| planned.plan)
 }
@@ -139,6 +140,7 @@ fn foreign_input_is_refused() {
         traceparent: "",
         now_us: 1,
         times: StepTimes { pivot_timeout_ms: 1, try_timeout_ms: 1 },
+        participants: &[],
     };
     assert!(matches!(plan(&order), Err(DefinitionError::Input { .. })));
     assert!(matches!(super::super::plan("refund", &order), Err(DefinitionError::Unknown(_))));

@@ -1,5 +1,6 @@
 //! Definitions: named, versioned business deeds. The only place that knows the services.
 
+mod bench;
 mod checkout;
 
 use crate::history::Reuse;
@@ -26,6 +27,8 @@ pub struct Order<'a> {
     pub now_us: i64,
     /// Times that the operator may set.
     pub times: StepTimes,
+    /// Names on the allow-list of this orchestrator.
+    pub participants: &'a [&'a str],
 }
 
 /// Times of steps that the operator may set (payments-domain.md §3, Times).
@@ -83,6 +86,7 @@ pub struct Planned {
 pub fn plan(definition: &str, order: &Order<'_>) -> Result<Planned, DefinitionError> {
     match definition {
         checkout::NAME => checkout::plan(order),
+        bench::NAME if order.participants.contains(&bench::PARTICIPANT) => bench::plan(order),
         other => Err(DefinitionError::Unknown(other.to_owned())),
     }
 }
