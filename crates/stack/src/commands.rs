@@ -52,13 +52,13 @@ fn serve_args(role: Role, layout: &Layout, config: &StackConfig) -> Vec<OsString
     let mut args: Vec<OsString> = ["serve", "--exit-on-stdin-eof", role.as_str()].map(Into::into).into();
     args.extend(["--listen".into(), layout.address(role).into()]);
     args.extend(["--data-dir".into(), layout.data_dir.clone().into()]);
-    args.extend(own_args(role, layout).into_iter().map(Into::into));
+    args.extend(own_args(role, layout, config).into_iter().map(Into::into));
     args.extend(config.extra_args.get(&role).into_iter().flatten().map(Into::into));
     args
 }
 
 /// The flags that only this role has.
-fn own_args(role: Role, layout: &Layout) -> Vec<String> {
+fn own_args(role: Role, layout: &Layout, config: &StackConfig) -> Vec<String> {
     let local = |port: u16| format!("127.0.0.1:{port}");
     let psp = || ["--psp".to_owned(), layout.address(Role::Psp)];
     match role {
@@ -70,7 +70,9 @@ fn own_args(role: Role, layout: &Layout) -> Vec<String> {
             args.extend(["--dtm".into(), format!("grpc://{}", layout.address(Role::Dtm))]);
             args.extend(["--dtm-http".into(), format!("http://{}", local(layout.ports.dtm_http))]);
             for participant in Role::PARTICIPANTS {
-                let pair = format!("{participant}={}", layout.address(participant));
+                let detour = config.detours.get(&participant).cloned();
+                let address = detour.unwrap_or_else(|| layout.address(participant));
+                let pair = format!("{participant}={address}");
                 args.extend(["--participant".into(), pair]);
             }
             args

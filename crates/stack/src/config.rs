@@ -40,6 +40,8 @@ pub struct StackConfig {
     pub extra_args: BTreeMap<Role, Vec<String>>,
     /// Environment beyond that of the caller, by role; for DTM it wins over the launcher's own.
     pub extra_env: BTreeMap<Role, Vec<(String, String)>>,
+    /// Where the orchestrator finds a participant, if not where that listens: for tests that stand between the two.
+    pub detours: BTreeMap<Role, String>,
     /// How long everything may take to become ready.
     pub start_timeout: Duration,
 }
@@ -54,6 +56,7 @@ impl StackConfig {
             restarts: Restarts::Automatic,
             extra_args: BTreeMap::new(),
             extra_env: BTreeMap::new(),
+            detours: BTreeMap::new(),
             start_timeout: START_TIMEOUT,
         }
     }
@@ -76,6 +79,13 @@ impl StackConfig {
     #[must_use]
     pub fn args<I: IntoIterator<Item = S>, S: Into<String>>(mut self, role: Role, args: I) -> Self {
         self.extra_args.entry(role).or_default().extend(args.into_iter().map(Into::into));
+        self
+    }
+
+    /// Makes the orchestrator call one participant at `address` (host:port), behind which the caller stands.
+    #[must_use]
+    pub fn detour(mut self, participant: Role, address: impl Into<String>) -> Self {
+        self.detours.insert(participant, address.into());
         self
     }
 
