@@ -1,0 +1,77 @@
+//! The gateway on the wire. Thin: every method hands over to `branch` or `queries`.
+
+use amends_participant::Fault;
+use amends_participant::branch_ops;
+use amends_proto::pay::branch::v1::{ListBranchOpsRequest, ListBranchOpsResponse};
+use amends_proto::pay::gateway::v1::gateway_service_server::GatewayService;
+use amends_proto::pay::gateway::v1::{
+    GetPaymentRequest, ListAttemptsResponse, ListInDoubtResponse, ListPaymentsResponse, ListRequest,
+    PayRequest, PayResponse, Payment,
+};
+use tonic::{Request, Response, Status};
+
+use crate::cashier::Cashier;
+use crate::state::Form;
+use crate::{branch, queries};
+
+type Answer<T> = Result<Response<T>, Status>;
+
+/// The service.
+pub struct GatewayApi {
+    cashier: Cashier,
+}
+
+impl GatewayApi {
+    /// A service over this cashier.
+    #[must_use]
+    pub fn new(cashier: Cashier) -> GatewayApi {
+        GatewayApi { cashier }
+    }
+}
+
+fn direct<T>(result: Result<T, Fault>) -> Answer<T> {
+    result.map(Response::new).map_err(Fault::into_direct_status)
+}
+
+#[tonic::async_trait]
+impl GatewayService for GatewayApi {
+    async fn try_pay(&self, request: Request<PayRequest>) -> Answer<PayResponse> {
+        branch::forward(&self.cashier, request, Form::Authorize).await
+    }
+
+    async fn confirm_pay(&self, request: Request<PayRequest>) -> Answer<PayResponse> {
+        branch::confirm(&self.cashier, request).await
+    }
+
+    async fn cancel_pay(&self, request: Request<PayRequest>) -> Answer<PayResponse> {
+        branch::undo(&self.cashier, request).await
+    }
+
+    async fn charge(&self, request: Request<PayRequest>) -> Answer<PayResponse> {
+        branch::forward(&self.cashier, request, Form::Sale).await
+    }
+
+    async fn reverse_charge(&self, request: Request<PayRequest>) -> Answer<PayResponse> {
+        branch::undo(&self.cashier, request).await
+    }
+
+    async fn get_payment(&self, request: Request<GetPaymentRequest>) -> Answer<Payment> {
+        direct(queries::get_payment(&self.cashier, request.get_ref()).await)
+    }
+
+    async fn list_payments(&self, request: Request<ListRequest>) -> Answer<ListPaymentsResponse> {
+        direct(queries::list_payments(self.cashier.guard().store(), request.get_ref()).await)
+    }
+
+    async fn list_attempts(&self, request: Request<ListRequest>) -> Answer<ListAttemptsResponse> {
+        direct(queries::list_attempts(self.cashier.guard().store(), request.get_ref()).await)
+    }
+
+    async fn list_in_doubt(&self, request: Request<ListRequest>) -> Answer<ListInDoubtResponse> {
+        direct(queries::list_in_doubt(self.cashier.guard().store(), request.get_ref()).await)
+    }
+
+    async fn list_branch_ops(&self, request: Request<ListBranchOpsRequest>) -> Answer<ListBranchOpsResponse> {
+        branch_ops::list(self.cashier.guard().store(), request.into_inner()).await.map(Response::new)
+    }
+}

@@ -1,0 +1,182 @@
+//! The processor as the gateway sees it: one request out, one answer in, within a deadline. Decides nothing: what an
+//! answer proves is said in `finding`.
+
+use std::error::Error;
+use std::time::Duration;
+
+use amends_proto::pay::money::v1::Money;
+use amends_proto::pay::psp::v1::psp_service_client::PspServiceClient;
+use amends_proto::pay::psp::v1::{CloseRequest, PspRequest, PspResult, PspStatus, QueryRequest};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{ConnectError, Request, Response, Status};
+
+use crate::finding::{Answer, Receipt};
+use crate::state::PspOp;
+
+/// Longest time for a connection to come about.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Everything the processor needs to carry out a request.
+#[derive(Debug, Clone)]
+pub struct Errand {
+    /// The attempt that records it.
+    pub attempt_id: String,
+    /// The payment it is for.
+    pub payment_id: String,
+    /// What is asked.
+    pub op: PspOp,
+    /// What is sent.
+    pub request: PspRequest,
+}
+
+/// The connection to one processor. A clone is the same connection.
+#[derive(Debug, Clone)]
+pub struct PspClient {
+    client: PspServiceClient<Channel>,
+    timeout: Duration,
+    pace: std::sync::Arc<Pace>,
+}
+
+/// At most so many queries a second.
+#[derive(Debug)]
+struct Pace {
+    between: Duration,
+    next: Mutex<Instant>,
+}
+
+impl Pace {
+    async fn turn(&self) {
+        let mut next = self.next.lock().await;
+        let turn = (*next).max(Instant::now());
+        *next = turn + self.between;
+        drop(next);
+        tokio::time::sleep_until(turn).await;
+    }
+}
+
+impl PspClient {
+    /// A connection that comes about at the first call.
+    pub fn new(
+        address: &str,
+        timeout: Duration,
+        queries_per_s: f64,
+    ) -> Result<PspClient, tonic::transport::Error> {
+        let channel = Endpoint::from_shared(format!("http://{address}"))?
+            .connect_timeout(CONNECT_TIMEOUT)
+            .tcp_nodelay(true)
+            .connect_lazy();
+        let between = Duration::from_secs_f64(1.0 / queries_per_s.max(0.001));
+        let pace = Pace { between, next: Mutex::new(Instant::now()) };
+        Ok(PspClient { client: PspServiceClient::new(channel), timeout, pace: std::sync::Arc::new(pace) })
+    }
+
+    /// How long a call may take.
+    #[must_use]
+    pub fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// Sends the request of `errand`.
+    pub async fn send(&self, errand: &Errand) -> Answer {
+        let mut client = self.client.clone();
+        let request = self.timed(errand.request.clone());
+        let call = async {
+            match errand.op {
+                PspOp::Authorize => client.authorize(request).await,
+                PspOp::Sale => client.sale(request).await,
+                PspOp::Capture => client.capture(request).await,
+                PspOp::Void => client.void(request).await,
+                PspOp::Refund => client.refund(request).await,
+            }
+        };
+        self.answer(call).await
+    }
+
+    /// Asks what became of a request.
+    pub async fn query(&self, psp_request_id: &str) -> Answer {
+        self.pace.turn().await;
+        let mut client = self.client.clone();
+        let request = self.timed(QueryRequest { psp_request_id: psp_request_id.to_owned() });
+        self.answer(client.query(request)).await
+    }
+
+    /// Forbids a request for ever.
+    pub async fn close(&self, psp_request_id: &str) -> Answer {
+        let mut client = self.client.clone();
+        let request = self.timed(CloseRequest { psp_request_id: psp_request_id.to_owned() });
+        self.answer(client.close(request)).await
+    }
+
+    fn timed<T>(&self, message: T) -> Request<T> {
+        let mut request = Request::new(message);
+        request.set_timeout(self.timeout);
+        request
+    }
+
+    async fn answer(&self, call: impl Future<Output = Result<Response<PspResult>, Status>>) -> Answer {
+        match tokio::time::timeout(self.timeout, call).await {
+            Ok(Ok(response)) => understood(response.into_inner()),
+            Ok(Err(status)) if never_left(&status) => Answer::NeverLeft,
+            Ok(Err(status)) => {
+                tracing::warn!(code = ?status.code(), "the processor gave no result");
+                Answer::Silence
+            }
+            Err(_) => {
+                tracing::warn!("the processor did not answer in time");
+                Answer::Silence
+            }
+        }
+    }
+}
+
+fn understood(result: PspResult) -> Answer {
+    match result.status() {
+        PspStatus::Success => Answer::Success(Receipt {
+            psp_txn_id: short(result.psp_txn_id, 64),
+            auth_code: short(result.auth_code, 16),
+            duplicate: result.duplicate,
+        }),
+        PspStatus::Declined => Answer::Declined(short(result.code, 64)),
+        PspStatus::Refused => Answer::Refused(short(result.code, 64)),
+        PspStatus::Processing => Answer::Processing,
+        PspStatus::NotFound => Answer::NotFound,
+        PspStatus::Closed => Answer::Closed,
+        PspStatus::Unspecified => Answer::Silence,
+    }
+}
+
+/// The processor's texts go into columns of this length.
+fn short(text: String, max: usize) -> String {
+    if text.chars().count() <= max { text } else { text.chars().take(max).collect() }
+}
+
+/// No connection came about, so nothing was sent. Everything else may have arrived.
+fn never_left(status: &Status) -> bool {
+    let mut cause: Option<&(dyn Error + 'static)> = status.source();
+    while let Some(error) = cause {
+        if error.is::<ConnectError>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+/// The message for a request.
+#[must_use]
+pub fn psp_request(
+    payment: &crate::entity::payment::Model,
+    attempt: &crate::entity::attempt::Model,
+) -> PspRequest {
+    let opens = attempt.psp_request_id == payment.psp_request_id;
+    PspRequest {
+        psp_request_id: attempt.psp_request_id.clone(),
+        merchant_id: payment.merchant_id.clone(),
+        order_id: payment.order_id.clone(),
+        amount: Some(Money { minor_units: payment.amount_minor, currency: payment.currency.clone() }),
+        card_token: if opens { payment.card_token.clone() } else { String::new() },
+        original_request_id: if opens { String::new() } else { payment.psp_request_id.clone() },
+    }
+}

@@ -1,0 +1,165 @@
+//! Reads: one payment, and lists in the order in which rows were made. They change nothing; `force_query` asks the
+//! processor first, which may.
+
+use amends_participant::{Fault, Reason, Refusal, fields};
+use amends_proto::pay::gateway::v1::{
+    Attempt, AttemptOp, AttemptState as WireAttemptState, GetPaymentRequest, InDoubtItem,
+    ListAttemptsResponse, ListInDoubtResponse, ListPaymentsResponse, ListRequest, Payment,
+};
+use amends_proto::pay::money::v1::Money;
+use amends_serve::store::Store;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+
+use crate::branch::hurry;
+use crate::cashier::Cashier;
+use crate::entity::{AttemptState, attempt, in_doubt_item, payment};
+use crate::rows::{self, wire_state};
+use crate::state::PspOp;
+
+/// Where a page begins and how long it is.
+struct Page {
+    after: i64,
+    limit: u64,
+}
+
+impl Page {
+    fn of(request: &ListRequest) -> Result<Page, Refusal> {
+        let after = match request.cursor.as_str() {
+            "" => 0,
+            text => {
+                text.parse().map_err(|_| Refusal::new(Reason::InvalidRequest, "cursor is none of ours"))?
+            }
+        };
+        Ok(Page { after, limit: fields::page_size(request.limit)? })
+    }
+
+    /// The place to go on from after these rows; empty when there are no more.
+    fn next_cursor(&self, seqs: &[i64]) -> String {
+        let full = seqs.len() as u64 == self.limit;
+        seqs.last().filter(|_| full).map(ToString::to_string).unwrap_or_default()
+    }
+}
+
+/// One payment.
+pub async fn get_payment(cashier: &Cashier, request: &GetPaymentRequest) -> Result<Payment, Fault> {
+    let payment_id = fields::uuid7(&request.payment_id, "payment_id")?;
+    let store = cashier.guard().store();
+    let missing = || Fault::Refused(Refusal::new(Reason::PaymentNotFound, "no payment has this id"));
+    let found = rows::payment(store.reader(), payment_id).await?.ok_or_else(missing)?;
+    if !request.force_query || found.stands()?.keeps_nothing() {
+        return wire_payment(found);
+    }
+    let tx = store.begin().await?;
+    hurry(&tx, payment_id, cashier.guard().now_us()).await?;
+    tx.commit().await?;
+    cashier.advance(payment_id, None).await?;
+    wire_payment(rows::payment(store.reader(), payment_id).await?.ok_or_else(missing)?)
+}
+
+/// A page of payments.
+pub async fn list_payments(store: &Store, request: &ListRequest) -> Result<ListPaymentsResponse, Fault> {
+    let page = Page::of(request)?;
+    let rows = payment::Entity::find()
+        .filter(payment::Column::Seq.gt(page.after))
+        .order_by_asc(payment::Column::Seq)
+        .limit(page.limit)
+        .all(store.reader())
+        .await?;
+    let next_cursor = page.next_cursor(&rows.iter().map(|row| row.seq).collect::<Vec<_>>());
+    let payments = rows.into_iter().map(wire_payment).collect::<Result<_, _>>()?;
+    Ok(ListPaymentsResponse { payments, next_cursor })
+}
+
+/// A page of attempts.
+pub async fn list_attempts(store: &Store, request: &ListRequest) -> Result<ListAttemptsResponse, Fault> {
+    let page = Page::of(request)?;
+    let rows = attempt::Entity::find()
+        .filter(attempt::Column::Seq.gt(page.after))
+        .order_by_asc(attempt::Column::Seq)
+        .limit(page.limit)
+        .all(store.reader())
+        .await?;
+    let next_cursor = page.next_cursor(&rows.iter().map(|row| row.seq).collect::<Vec<_>>());
+    let attempts = rows.into_iter().map(wire_attempt).collect::<Result<_, _>>()?;
+    Ok(ListAttemptsResponse { attempts, next_cursor })
+}
+
+/// A page of items in doubt.
+pub async fn list_in_doubt(store: &Store, request: &ListRequest) -> Result<ListInDoubtResponse, Fault> {
+    let page = Page::of(request)?;
+    let rows = in_doubt_item::Entity::find()
+        .filter(in_doubt_item::Column::Seq.gt(page.after))
+        .order_by_asc(in_doubt_item::Column::Seq)
+        .limit(page.limit)
+        .all(store.reader())
+        .await?;
+    let next_cursor = page.next_cursor(&rows.iter().map(|row| row.seq).collect::<Vec<_>>());
+    Ok(ListInDoubtResponse { items: rows.into_iter().map(wire_item).collect(), next_cursor })
+}
+
+fn wire_payment(row: payment::Model) -> Result<Payment, Fault> {
+    Ok(Payment {
+        state: wire_state(row.stands()?).into(),
+        payment_id: row.payment_id,
+        order_id: row.order_id,
+        merchant_id: row.merchant_id,
+        user_id: row.user_id,
+        amount: Some(Money { minor_units: row.amount_minor, currency: row.currency }),
+        method: row.method,
+        psp: row.psp,
+        authorized: row.authorized,
+        captured: row.captured,
+        refunded: row.refunded,
+        in_doubt_since: row.in_doubt_since_us.map(fields::timestamp),
+        psp_txn_id: row.psp_txn_id,
+        auth_code: row.auth_code,
+        gid: row.gid,
+        branch_id: row.branch_id,
+        version: row.version,
+        created_at: Some(fields::timestamp(row.created_at_us)),
+    })
+}
+
+fn wire_attempt(row: attempt::Model) -> Result<Attempt, Fault> {
+    let op = match row.asked()? {
+        PspOp::Authorize => AttemptOp::Authorize,
+        PspOp::Sale => AttemptOp::Sale,
+        PspOp::Capture => AttemptOp::Capture,
+        PspOp::Void => AttemptOp::Void,
+        PspOp::Refund => AttemptOp::Refund,
+    };
+    let state = match row.came_to()? {
+        AttemptState::Initiated => WireAttemptState::Initiated,
+        AttemptState::Succeeded => WireAttemptState::Succeeded,
+        AttemptState::Declined => WireAttemptState::Declined,
+        AttemptState::Unknown => WireAttemptState::Unknown,
+        AttemptState::Cancelled => WireAttemptState::Cancelled,
+    };
+    Ok(Attempt {
+        attempt_id: row.attempt_id,
+        payment_id: row.payment_id,
+        op: op.into(),
+        psp_request_id: row.psp_request_id,
+        state: state.into(),
+        psp_txn_id: row.psp_txn_id,
+        auth_code: row.auth_code,
+        duplicate: row.duplicate,
+        psp_code: row.psp_code,
+        queries: row.queries,
+        next_query_at: row.next_query_at_us.map(fields::timestamp),
+        created_at: Some(fields::timestamp(row.created_at_us)),
+    })
+}
+
+fn wire_item(row: in_doubt_item::Model) -> InDoubtItem {
+    InDoubtItem {
+        item_id: row.item_id,
+        kind: row.kind,
+        gid: row.gid,
+        payment_id: row.payment_id,
+        amount: Some(Money { minor_units: row.amount_minor, currency: row.currency }),
+        opened_at: Some(fields::timestamp(row.opened_at_us)),
+        state: row.state,
+        resolution: row.resolution,
+    }
+}
