@@ -73,7 +73,7 @@ pub fn points(snapshot: &Snapshot) -> Vec<Violation> {
         let shown =
             PointsSums { net, frozen: i128::from(account.frozen), pending: i128::from(account.pending_earn) };
         if shown != made {
-            found.push(i9(&account.user_id, format!("points are {shown:?}, its ops say {made:?}")));
+            found.push(i9(&account.user_id, format!("points are {shown}, its ops say {made}")));
         }
     }
     found.extend(sums.keys().map(|user| i9(user, "has points ops but no points account".to_owned())));
@@ -86,6 +86,12 @@ struct PointsSums {
     net: i128,
     frozen: i128,
     pending: i128,
+}
+
+impl std::fmt::Display for PointsSums {
+    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(to, "net {}, frozen {}, pending {}", self.net, self.frozen, self.pending)
+    }
 }
 
 impl PointsSums {

@@ -16,6 +16,10 @@
 //! | I3 | inventory | `UPDATE stock SET reserved = on_hand + 1 WHERE sku = (SELECT min(sku) FROM stock)` (I9 too) |
 //! | I4 | psp | `UPDATE request SET kept_now = kept_now - 1 WHERE seq = (SELECT min(seq) FROM request WHERE kept_now > 0)` |
 //! | I5 | psp | `UPDATE request SET kept_now = amount_minor + 1 WHERE seq = (SELECT min(seq) FROM request WHERE kept_now > 0)` (I4 too) |
+//! | I4 | psp | `UPDATE request SET psp_request_id = 'unknown' WHERE seq = (SELECT min(seq) FROM request WHERE kept_now > 0)` |
+//! | I5 | gateway | `UPDATE payment SET captured = captured + 1 WHERE payment_id = (SELECT min(payment_id) FROM payment WHERE state = 'captured')` (I4 too) |
+//! | I6 | gateway | `UPDATE payment SET state = 'authorized' WHERE payment_id = (SELECT min(payment_id) FROM payment WHERE state = 'captured')` (I4 too) |
+//! | I6 | account | `UPDATE hold SET state = 'held' WHERE seq = (SELECT min(seq) FROM hold WHERE state = 'settled' AND reversed = 0)` (I1, I9 too) |
 //! | I6 | inventory | `UPDATE reservation SET state = 'reserved' WHERE seq = (SELECT max(seq) FROM reservation)` (I9 too) |
 //! | I6 | points | `UPDATE points_op SET state = 'pending' WHERE seq = (SELECT max(seq) FROM points_op WHERE state = 'earned' AND kind = 'earn')` (I9 too) |
 //! | I7 | order | `DELETE FROM branch_op WHERE op = 'action' AND gid = (SELECT gid FROM orders WHERE state = 'paid' LIMIT 1) AND branch_id = '01'` (I9 too) |
