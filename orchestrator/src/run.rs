@@ -2,7 +2,7 @@
 
 use crate::api::{Addresses, OperationsService, TransactionsService};
 use crate::config::{API_PORT, Args};
-use crate::coordinator::DtmCoordinator;
+use crate::coordinator::{DtmCoordinator, REQUEST_TIMEOUT_S};
 use crate::engine::{Engine, EngineParts, EngineTimes, Lanes};
 use crate::history::{History, HistoryReader, HistoryWriter};
 use crate::relay::RelayService;
@@ -19,6 +19,9 @@ use futures::FutureExt as _;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tonic::service::Routes;
+
+/// DTM must still be waiting when a held call is answered (design.md §2, Times).
+const HOLD_MARGIN: Duration = Duration::from_secs(1);
 
 const SERVICES: [&str; 2] = ["amends.v1.Transactions", "amends.v1.Operations"];
 
@@ -39,6 +42,10 @@ pub async fn run(args: Args, shutdown: impl Future<Output = ()> + Send) -> anyho
     let history = History { writer: HistoryWriter::start(store.clone()), reader: HistoryReader::new(store) };
     let coordinator = DtmCoordinator::new(DtmClient::new(&dtm)?, &args.relay_url(relay_address));
     let times = EngineTimes { try_phase: Duration::from_millis(args.try_phase_ms), ..EngineTimes::default() };
+    anyhow::ensure!(
+        times.hold_forward + HOLD_MARGIN <= Duration::from_secs(u64::from(REQUEST_TIMEOUT_S)),
+        "the relay would hold calls longer than DTM waits"
+    );
     let coordinator = Arc::new(coordinator);
     let engine = Engine::new(EngineParts { history, lanes, coordinator, mac_key, times, clock: unix_us });
     let open = engine.recover().await?;

@@ -15,7 +15,7 @@ use amends_migrations::history::Migrator;
 use amends_orchestrator::coordinator::{Coordinator, CoordinatorStatus, DtmCoordinator};
 use amends_orchestrator::engine::{Cancelled, Engine, EngineParts, EngineTimes, Lanes, Live};
 use amends_orchestrator::history::{
-    AppendError, Conflict, History, HistoryReader, HistoryWriter, NewTransaction, Reuse, Row, Status,
+    AppendError, Conflict, History, HistoryReader, HistoryWriter, NewTransaction, Reuse, Row, State, Status,
 };
 use amends_orchestrator::plan::{Mode, Plan};
 use amends_orchestrator::relay::RelayService;
@@ -37,6 +37,8 @@ use tonic::transport::server::TcpIncoming;
 
 /// Far below DTM's own poll of 60 s: a poll never explains a success.
 const PATIENCE: Duration = Duration::from_secs(15);
+
+const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
 struct World {
     branches: Branches,
@@ -112,7 +114,7 @@ impl World {
             definition_version: 1,
             mode: mode.into(),
             steps: (0..steps).map(step).collect(),
-            traceparent: String::new(),
+            traceparent: TRACE.to_owned(),
             created_at_us: now_us(),
         })
         .unwrap()
@@ -156,7 +158,7 @@ impl World {
 
     async fn kinds(&self, gid: &str) -> Vec<String> {
         let rows = self.engine.history().reader.rows(gid, 1).await.unwrap();
-        assert!(rows.iter().map(|row| row.seq).eq(1..=rows.len() as i64), "seqs have no gap");
+        assert!(rows.iter().zip(1..).all(|(row, seq)| row.seq == seq), "seqs have no gap");
         rows.into_iter().map(|row| row.kind).collect()
     }
 }
@@ -238,6 +240,12 @@ async fn a_saga_succeeds_and_dtm_agrees() {
     let gid = live.base().gid.clone();
     assert_eq!(world.end(&gid).await, Status::Succeeded);
     assert_eq!(world.branches.order(), "action 01, action 02");
+    for call in world.branches.calls() {
+        assert_eq!((call.gid.as_str(), call.traceparent.as_str()), (gid.as_str(), TRACE));
+        let key = PlanMacKey::from_hex(&"11".repeat(32)).unwrap();
+        let mac = key.verify(&gid, &call.plan_mac, now_us() / 1_000_000).unwrap();
+        assert_eq!(&mac.plan_hash, live.plan.hash());
+    }
     world.dtm_says(&gid, CoordinatorStatus::Succeed).await;
     let kinds = world.kinds(&gid).await;
     let expected = [
@@ -287,7 +295,7 @@ async fn an_unknown_pivot_is_undone_first_and_with_what_came_before() {
     plan.steps[1].policy.as_mut().unwrap().initial_interval_ms = 1;
     let live = world.go(Plan::new(plan).unwrap()).await;
     let gid = live.base().gid.clone();
-    let undoing = live.until(|state| state.undoing()).await;
+    let undoing = live.until(State::undoing).await;
     assert_eq!(undoing.attention[0].cause, "payment_in_doubt");
     assert_eq!(world.end(&gid).await, Status::Failed);
     assert!(

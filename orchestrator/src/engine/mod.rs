@@ -115,7 +115,8 @@ impl Engine {
     }
 
     fn all_open(&self) -> Vec<Arc<Live>> {
-        self.cache().open.values().cloned().collect()
+        // One that is not durable yet is nobody's business but its start's.
+        self.cache().open.values().filter(|live| live.state().last_seq > 0).cloned().collect()
     }
 
     fn mac(&self, plan: &Plan) -> String {
@@ -136,8 +137,13 @@ impl Engine {
         let mac = self.mac(&plan);
         let state = State::empty(&plan);
         let live = Arc::new(Live::new(Loaded { row, plan, state }, mac));
-        live.start(&self.parts.history.writer, self.now_us(), new).await?;
-        self.cache().open.insert(live.base().gid.clone(), Arc::clone(&live));
+        let gid = live.base().gid.clone();
+        // Known before it is durable: whoever learns of the gid by the commit must meet this one, not a second.
+        self.cache().open.insert(gid.clone(), Arc::clone(&live));
+        if let Err(error) = live.start(&self.parts.history.writer, self.now_us(), new).await {
+            self.cache().open.remove(&gid);
+            return Err(error);
+        }
         self.set_going(&live);
         Ok(live)
     }
@@ -154,7 +160,7 @@ impl Engine {
     ///
     /// # Errors
     /// Where the store is away or unreadable.
-    pub async fn find(&self, gid: &str) -> Result<Option<Arc<Live>>, ReadError> {
+    pub async fn find(self: &Arc<Self>, gid: &str) -> Result<Option<Arc<Live>>, ReadError> {
         if let Some(live) = self.cached(gid) {
             return Ok(Some(live));
         }
@@ -167,8 +173,16 @@ impl Engine {
         if ended {
             return Ok(Some(live));
         }
-        // Somebody may have been quicker: there is one `Live` for each open gid.
-        Ok(Some(Arc::clone(self.cache().open.entry(gid.to_owned()).or_insert(live))))
+        // Somebody may have been quicker: there is one `Live` for each open gid, and one who takes it up.
+        {
+            let mut cache = self.cache();
+            if let Some(known) = cache.open.get(gid) {
+                return Ok(Some(Arc::clone(known)));
+            }
+            cache.open.insert(gid.to_owned(), Arc::clone(&live));
+        }
+        self.take_up(&live);
+        Ok(Some(live))
     }
 
     fn cached(&self, gid: &str) -> Option<Arc<Live>> {

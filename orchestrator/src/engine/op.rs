@@ -67,9 +67,14 @@ impl Engine {
 impl<'a> Run<'a> {
     fn new(engine: &'a Arc<Engine>, live: &'a Arc<Live>, at: OpRef) -> Self {
         let policy = live.plan.policy(at.step);
-        let attempt = live.state().op(at).attempts;
+        let state = live.state();
+        let op = state.op(at);
         let waits = waits(&policy);
-        let (began, last_parked) = (Instant::now(), String::new());
+        // Its time goes on where an earlier process left off: a restart must not give a pivot another minute.
+        let before_us = if op.started_us > 0 { engine.now_us().saturating_sub(op.started_us) } else { 0 };
+        let before = Duration::from_micros(u64::try_from(before_us).unwrap_or(0));
+        let began = Instant::now().checked_sub(before).unwrap_or_else(Instant::now);
+        let (attempt, last_parked) = (op.attempts, String::new());
         Self { engine, live, at, policy, began, attempt, waits, last_parked, attention: false }
     }
 

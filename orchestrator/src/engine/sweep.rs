@@ -5,10 +5,10 @@ use super::{Engine, Live};
 use crate::coordinator::{CoordinatorError, CoordinatorStatus};
 use crate::history::{Cause, Fact, ReadError, Verdict};
 use crate::plan::Mode;
-use futures::StreamExt as _;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 /// Between two looks at all open global transactions.
@@ -26,14 +26,12 @@ impl Engine {
     pub async fn recover(self: &Arc<Self>) -> Result<usize, ReadError> {
         let open = self.parts.history.reader.open_gids().await?;
         for gid in &open {
-            if let Some(live) = self.find(gid).await? {
-                self.take_up(&live);
-            }
+            self.find(gid).await?;
         }
         Ok(open.len())
     }
 
-    fn take_up(self: &Arc<Self>, live: &Arc<Live>) {
+    pub(super) fn take_up(self: &Arc<Self>, live: &Arc<Live>) {
         let state = live.state();
         let (engine, live) = (Arc::clone(self), Arc::clone(live));
         match (live.plan.mode(), &state.verdict) {
@@ -64,6 +62,7 @@ impl Engine {
 
     /// Watches for silence until the process ends.
     pub async fn watch(self: Arc<Self>) {
+        let at_once = Arc::new(Semaphore::new(AT_ONCE));
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -72,14 +71,18 @@ impl Engine {
                 continue;
             }
             let now = Instant::now();
-            let due = self.all_open().into_iter().filter(|live| !live.is_busy());
-            let due: Vec<_> = due.filter_map(|live| Some((live.silence.strike(now)?, live))).collect();
-            let engine = &self;
-            futures::stream::iter(due)
-                .for_each_concurrent(AT_ONCE, |(strikes, live)| async move {
-                    if strikes == 0 { engine.wake(&live).await } else { engine.reconcile(&live).await }
-                })
-                .await;
+            for live in self.all_open().into_iter().filter(|live| !live.is_busy()) {
+                let Some(strikes) = live.silence.strike(now) else { continue };
+                let Ok(permit) = Arc::clone(&at_once).acquire_owned().await else { return };
+                let engine = Arc::clone(&self);
+                tokio::spawn(async move {
+                    match strikes {
+                        0 => engine.wake(&live).await,
+                        _ => engine.reconcile(&live).await,
+                    }
+                    drop(permit);
+                });
+            }
         }
     }
 

@@ -25,6 +25,7 @@ pub struct Call {
     pub branch_id: String,
     pub op: String,
     pub plan_mac: String,
+    pub traceparent: String,
     pub method: String,
     pub payload: Bytes,
 }
@@ -138,6 +139,7 @@ impl UnaryService<Bytes> for Record {
             branch_id: word("dtm-branch_id"),
             op: word("dtm-op"),
             plan_mac: word("pay-plan-mac"),
+            traceparent: word("traceparent"),
             method: self.method.clone(),
             payload: request.get_ref().clone(),
         };
