@@ -65,7 +65,8 @@ fn remark(stack: &Stack, role: Role) -> String {
     }
 }
 
-fn addresses(stack: &Stack) -> serde_json::Value {
+/// Which processes run: for machines.
+pub fn addresses(stack: &Stack) -> serde_json::Value {
     let processes = Role::ALL.into_iter().map(|role| {
         serde_json::json!({"role": role.as_str(), "pid": stack.pid(role), "address": stack.address(role)})
     });

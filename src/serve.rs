@@ -23,8 +23,12 @@ enum Role {
     Inventory(amends_inventory::Args),
     /// The points service
     Points(amends_points::Args),
+    /// The payment gateway
+    Gateway(amends_gateway::Args),
     /// The simulated payment service provider
     Psp(amends_psp::Args),
+    /// The orchestrator
+    Orchestrator(amends_orchestrator::Args),
 }
 
 impl Serve {
@@ -37,7 +41,9 @@ impl Serve {
             Role::Account(args) => amends_account::run(args, shutdown).await?,
             Role::Inventory(args) => amends_inventory::run(args, shutdown).await?,
             Role::Points(args) => amends_points::run(args, shutdown).await?,
+            Role::Gateway(args) => amends_gateway::run(args, shutdown).await?,
             Role::Psp(args) => amends_psp::run(args, shutdown).await?,
+            Role::Orchestrator(args) => amends_orchestrator::run(args, shutdown).await?,
         }
         Ok(Exit::Ok)
     }
@@ -51,7 +57,9 @@ impl Role {
             Role::Account(args) => &args.process,
             Role::Inventory(args) => &args.process,
             Role::Points(args) => &args.process,
+            Role::Gateway(args) => &args.process,
             Role::Psp(args) => &args.process,
+            Role::Orchestrator(args) => &args.process,
         }
     }
 }

@@ -17,11 +17,13 @@ pub struct Story<'a> {
 
 /// The whole story: head, steps, timeline, the coordinator's view.
 pub fn full(story: &Story<'_>, paint: Paint) -> String {
-    let mut text = head(story.transaction, paint);
-    text.push('\n');
-    text.push_str(&steps(story.transaction));
-    text.push('\n');
-    text.push_str(&events(story, paint));
+    let head = head(story.transaction, paint);
+    format!("{head}\n{}\n{}", steps(story.transaction), course(story, paint))
+}
+
+/// The timeline and the coordinator's view.
+pub fn course(story: &Story<'_>, paint: Paint) -> String {
+    let mut text = events(story, paint);
     if let Some(view) = story.coordinator {
         text.push('\n');
         text.push_str(&coordinator(view));
@@ -81,17 +83,15 @@ pub fn events(story: &Story<'_>, paint: Paint) -> String {
     let methods: HashMap<&str, &Step> =
         story.transaction.steps.iter().map(|step| (step.branch_id.as_str(), step)).collect();
     let mut begun: HashMap<(&str, &str, i32), i64> = HashMap::new();
-    let mut ended: Vec<(&str, &str, i32)> =
-        story.events.iter().filter(|e| ends_attempt(e)).map(attempt).collect();
-    ended.sort_unstable();
+    let last_answers = last_answers(story.events);
     let mut text = String::new();
     for event in story.events {
         let at_us = unix_us(event);
         let is_start = event.kind == "attempt_started";
         if is_start {
             begun.insert(attempt(event), at_us);
-            if ended.binary_search(&attempt(event)).is_ok() {
-                continue; // told by the line of its end
+            if last_answers.get(&op(event)).is_some_and(|seq| *seq > event.seq) {
+                continue; // told by the line of its end, or a poll that was answered as the one before
             }
         }
         let took_us = begun.get(&attempt(event)).filter(|_| !is_start).map(|start_us| at_us - start_us);
@@ -111,11 +111,15 @@ pub fn coordinator(view: &CoordinatorViewResponse) -> String {
         let _ = write!(text, ", because {}", plain_reason(&view.rollback_reason));
     }
     text.push('\n');
-    let branches =
-        view.branches.iter().map(|branch| format!("{} {} {}", branch.branch_id, branch.op, branch.status));
-    let branches: Vec<String> = branches.collect();
-    for line in branches.chunks(4) {
+    let (idle, called): (Vec<_>, Vec<_>) =
+        view.branches.iter().partition(|branch| branch.status == "prepared");
+    let called: Vec<String> =
+        called.iter().map(|branch| format!("{} {} {}", branch.branch_id, branch.op, branch.status)).collect();
+    for line in called.chunks(4) {
         let _ = writeln!(text, "  {}", line.join(" · "));
+    }
+    if !idle.is_empty() {
+        let _ = writeln!(text, "  and {} branch ops that it never had to call", idle.len());
     }
     text
 }
@@ -181,8 +185,14 @@ fn method(step: &Step, op: &str) -> String {
     format!("{}.{method}", step.participant).trim_end_matches('.').to_owned()
 }
 
-fn ends_attempt(event: &Event) -> bool {
-    event.kind.starts_with("attempt_") && event.kind != "attempt_started"
+/// Seq of the newest answer of each op. A poll that is answered as before is not recorded.
+fn last_answers(events: &[Event]) -> HashMap<(&str, &str), i64> {
+    let answers = events.iter().filter(|event| event.kind != "attempt_started");
+    answers.map(|event| (op(event), event.seq)).collect()
+}
+
+fn op(event: &Event) -> (&str, &str) {
+    (&event.branch_id, &event.op)
 }
 
 fn attempt(event: &Event) -> (&str, &str, i32) {
@@ -207,6 +217,7 @@ mod tests {
         let time = prost_types::Timestamp { seconds: 0, nanos: i32::try_from(ms * 1_000_000).unwrap() };
         let (op, attempt) = if branch.is_empty() { ("", 0) } else { ("action", 1) };
         Event {
+            seq: ms + 1,
             time: Some(time),
             kind: kind.into(),
             branch_id: branch.into(),
@@ -241,6 +252,24 @@ mod tests {
         assert!(lines[1].contains("01 gateway.Charge"), "{text}");
         assert!(lines[1].ends_with("refused in 12 ms  PSP_DECLINED: stolen_card"), "{text}");
         assert!(lines[2].ends_with("undo decided  refused: PSP_DECLINED: stolen_card"), "{text}");
+    }
+
+    #[test]
+    fn polls_that_are_answered_as_before_are_not_told() {
+        let again = |ms, attempt| Event { attempt, ..event(ms, "attempt_started", "01", "") };
+        let history = [
+            again(0, 1),
+            event(2, "parked", "01", "IN_PROGRESS|wait"),
+            again(4, 2),
+            again(6, 3),
+            Event { attempt: 3, ..event(9, "attempt_succeeded", "01", "") },
+        ];
+        let transaction = GlobalTransaction::default();
+        let story = Story { transaction: &transaction, events: &history, coordinator: None };
+        let text = events(&story, Paint::Plain);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 2, "{text}");
+        assert!(lines[1].ends_with("succeeded (attempt 3) in 3 ms"), "{text}");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `amends demo`: the whole system in a temporary folder, five stories told as they happen, and the proof that all of
 //! it ended as told. Knows the order of the show; seeding, stories and figures have their own files.
 mod figures;
-mod shop;
+pub mod shop;
 mod stories;
 mod verdict;
 
@@ -30,10 +30,15 @@ impl Demo {
         let narrator = Narrator { format, paint: Paint::detect() };
         narrator.heading("Starting the system: one process per role, stores in a temporary folder")?;
         let shutdown = amends_serve::shutdown::signal();
-        let stack = Stack::start(config).await.context("start the system")?;
+        tokio::pin!(shutdown);
+        let stopped = || Err(anyhow::anyhow!("stopped before its end"));
+        let stack = tokio::select! {
+            stack = Stack::start(config) => stack.context("start the system")?,
+            () = &mut shutdown => return stopped(),
+        };
         let outcome = tokio::select! {
             outcome = play(&stack, &narrator) => outcome,
-            () = shutdown => Err(anyhow::anyhow!("stopped before its end")),
+            () = &mut shutdown => stopped(),
         };
         stack.stop().await;
         outcome
@@ -73,7 +78,9 @@ async fn play(stack: &Stack, narrator: &Narrator) -> anyhow::Result<Exit> {
         narrator.heading(&format!("Story {} · {}", index + 1, story.title))?;
         narrator.say(&format!("{}\n\n", story.text))?;
         let end = stories::play(story, index, &shop, connection.clone()).await?;
-        narrator.say(&timeline::full(&end.told.story(), narrator.paint))?;
+        let (story, paint) = (end.told.story(), narrator.paint);
+        let head = timeline::head(story.transaction, paint);
+        narrator.say(&format!("{head}\n{}", timeline::course(&story, paint)))?;
         narrator.say(&verdict_line(&end, narrator.paint))?;
         told.push(end);
     }
@@ -86,7 +93,15 @@ async fn play(stack: &Stack, narrator: &Narrator) -> anyhow::Result<Exit> {
     let mut wrong: Vec<String> = told.iter().flat_map(|end| end.wrong.clone()).collect();
     wrong.extend(Figures::unexpected(&before, &after));
     wrong.extend(verdict.violations.iter().cloned());
-    finish(narrator, &told, [&before, &after], &wrong)
+    narrator.say(&summary(&wrong, narrator.paint))?;
+    if narrator.format == Format::Json {
+        let stories: anyhow::Result<Vec<Value>> = told.iter().map(story_json).collect();
+        print_json(&json!({
+            "system": dev::addresses(stack), "stories": stories?, "before": before.json(), "after": after.json(),
+            "not_as_told": wrong,
+        }))?;
+    }
+    Ok(if wrong.is_empty() { Exit::Ok } else { Exit::Unsound })
 }
 
 fn verdict_line(end: &Told, paint: Paint) -> String {
@@ -96,24 +111,11 @@ fn verdict_line(end: &Told, paint: Paint) -> String {
     }
 }
 
-fn finish(
-    narrator: &Narrator,
-    told: &[Told],
-    [before, after]: [&Figures; 2],
-    wrong: &[String],
-) -> anyhow::Result<Exit> {
-    let summary = match wrong {
-        [] => narrator.paint.tone(Tone::Good, "All of it happened as told."),
-        wrong => narrator.paint.tone(Tone::Bad, &format!("Not as told:\n  {}", wrong.join("\n  "))),
-    };
-    narrator.say(&format!("\n{summary}\n"))?;
-    if narrator.format == Format::Json {
-        let stories: anyhow::Result<Vec<Value>> = told.iter().map(story_json).collect();
-        print_json(&json!({
-            "stories": stories?, "before": before.json(), "after": after.json(), "not_as_told": wrong,
-        }))?;
+fn summary(wrong: &[String], paint: Paint) -> String {
+    match wrong {
+        [] => format!("\n{}\n", paint.tone(Tone::Good, "All of it happened as told.")),
+        wrong => format!("\n{}\n", paint.tone(Tone::Bad, &format!("Not as told:\n  {}", wrong.join("\n  ")))),
     }
-    Ok(if wrong.is_empty() { Exit::Ok } else { Exit::Unsound })
 }
 
 fn story_json(end: &Told) -> anyhow::Result<Value> {

@@ -183,7 +183,16 @@ impl Stack {
         self.ready(role).await
     }
 
-    /// Waits until a role serves, e.g. after an automatic restart.
+    /// Waits until a role that died was started again by itself, and serves.
+    pub async fn returned(&self, role: Role) -> Result<(), StackError> {
+        let mut presence = self.keeper(role)?.presence();
+        let up = presence.wait_for(|now| matches!(now, Presence::Up { .. }));
+        let up = tokio::time::timeout(self.start_timeout, up).await;
+        up.map_err(|_| StackError::NotRunning { role })?.map_err(|_| StackError::NotRunning { role })?;
+        self.ready(role).await
+    }
+
+    /// Waits until a running role serves.
     pub async fn ready(&self, role: Role) -> Result<(), StackError> {
         let presence = self.keeper(role)?.presence();
         let address = self.address(role);
