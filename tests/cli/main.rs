@@ -1,3 +1,5 @@
 //! The command line against a whole running system: real processes, the real DTM server, exit codes and JSON.
+#![allow(clippy::unwrap_used)] // all of it is test code
+
 mod system;
 mod verbs;
