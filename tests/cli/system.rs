@@ -36,13 +36,15 @@ fn dev(folder: &Path) -> (Child, Value) {
         .spawn()
         .unwrap();
     let mut text = String::new();
-    for line in BufReader::new(child.stdout.as_mut().unwrap()).lines() {
-        text.push_str(&line.unwrap());
-        if let Ok(document) = serde_json::from_str(&text) {
-            return (child, document);
-        }
+    let lines = BufReader::new(child.stdout.as_mut().unwrap()).lines();
+    let document = lines.map_while(Result::ok).find_map(|line| {
+        text.push_str(&line);
+        serde_json::from_str(&text).ok()
+    });
+    match document {
+        Some(document) => (child, document),
+        None => panic!("dev ended with {:?} and without a word: {text}", child.wait()),
     }
-    panic!("dev ended without a word: {text}");
 }
 
 fn pids(document: &Value) -> Vec<u64> {
