@@ -4,11 +4,8 @@
 use super::entity::{event, global_transaction, plan};
 use amends_serve::store::Store;
 use sea_orm::sea_query::{ExprTrait as _, OnConflict};
-use sea_orm::{
-    ColumnTrait, Condition, DatabaseTransaction, DbErr, EntityTrait, IntoActiveModel, QueryFilter,
-    QuerySelect,
-};
-use std::collections::HashMap;
+use sea_orm::{ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, IntoActiveModel, QueryFilter};
+use std::collections::{BTreeSet, HashMap};
 use tokio::sync::{mpsc, oneshot};
 
 /// Appends that may wait for the writer; beyond it callers wait for room.
@@ -208,12 +205,34 @@ fn last_of_each(rows: Vec<global_transaction::ActiveModel>) -> Vec<global_transa
     kept
 }
 
+/// Every stored row with one of the request ids or one of the business keys. Flat lists: a condition nested as deep
+/// as a batch is long would break the store's limits.
+async fn suspects(
+    transaction: &DatabaseTransaction,
+    starts: &[(usize, &global_transaction::Model, Reuse)],
+) -> Result<Vec<global_transaction::Model>, DbErr> {
+    use global_transaction::Column;
+    let each = |value: fn(&global_transaction::Model) -> &String| {
+        starts.iter().map(move |(_, row, _)| value(row).as_str()).collect::<BTreeSet<_>>()
+    };
+    let request = Column::Caller
+        .is_in(each(|row| &row.caller))
+        .and(Column::RequestId.is_in(each(|row| &row.request_id)));
+    let key = Column::Definition
+        .is_in(each(|row| &row.definition))
+        .and(Column::BusinessKey.is_in(each(|row| &row.business_key)));
+    let mut known = Vec::new();
+    for condition in [request, key] {
+        known.extend(global_transaction::Entity::find().filter(condition).all(transaction).await?);
+    }
+    Ok(known)
+}
+
 /// Finds the starts that may not be: the writer is alone, so what it reads here stays true until it commits.
 async fn conflicts(
     transaction: &DatabaseTransaction,
     appends: &[Append],
 ) -> Result<HashMap<usize, Conflict>, DbErr> {
-    use global_transaction::Column;
     let starts: Vec<(usize, &global_transaction::Model, Reuse)> = appends
         .iter()
         .enumerate()
@@ -222,17 +241,7 @@ async fn conflicts(
     if starts.is_empty() {
         return Ok(HashMap::new());
     }
-    let mut suspects = Condition::any();
-    for (_, row, _) in &starts {
-        suspects = suspects
-            .add(Column::Caller.eq(&row.caller).and(Column::RequestId.eq(&row.request_id)))
-            .add(Column::Definition.eq(&row.definition).and(Column::BusinessKey.eq(&row.business_key)));
-    }
-    let mut known = global_transaction::Entity::find()
-        .filter(suspects)
-        .limit(u64::try_from(MAX_BATCH * 64).unwrap_or(u64::MAX))
-        .all(transaction)
-        .await?;
+    let mut known = suspects(transaction, &starts).await?;
     let mut refused = HashMap::new();
     for (index, row, reuse) in starts {
         match conflict(&known, row, reuse) {
