@@ -1,0 +1,186 @@
+//! What a source file of this house may hold. The compiler and clippy judge the rest: see `[workspace.lints]`.
+use crate::none;
+use crate::sources::{self, Source};
+
+/// Longest file outside tests. A longer one has more than one noun.
+const MAX_LINES: usize = 450;
+/// Files that are longer for a reason, with the length that they may not outgrow.
+const LONGER: &[(&str, usize)] = &[];
+/// Half of all files, tests too, stay below this.
+const MAX_MEDIAN_LINES: usize = 150;
+
+/// Names that say nothing about what is inside.
+const EMPTY_NAMES: &[&str] =
+    &["common", "utils", "util", "helpers", "helper", "misc", "core", "manager", "types"];
+
+/// Decided by values alone: no clock, no database, no runtime, nobody called.
+const PURE: &[&str] = &[
+    "crates/checkers/src/atomicity.rs",
+    "crates/checkers/src/effect_sums.rs",
+    "crates/checkers/src/effects.rs",
+    "crates/checkers/src/holds.rs",
+    "crates/checkers/src/money.rs",
+    "crates/checkers/src/orders.rs",
+    "crates/checkers/src/psp.rs",
+    "crates/checkers/src/stock.rs",
+    "crates/dtm/src/outcome.rs",
+    "crates/participant/src/verdict.rs",
+    "orchestrator/src/engine/decide.rs",
+    "orchestrator/src/history/event.rs",
+    "orchestrator/src/history/fold.rs",
+    "orchestrator/src/plan.rs",
+    "services/account/src/balances.rs",
+    "services/account/src/state.rs",
+    "services/gateway/src/finding.rs",
+    "services/gateway/src/next_step.rs",
+    "services/gateway/src/schedule.rs",
+    "services/gateway/src/state.rs",
+    "services/inventory/src/state.rs",
+    "services/order/src/state.rs",
+    "services/points/src/purse.rs",
+    "services/points/src/state.rs",
+    "services/psp/src/behaviour.rs",
+    "services/psp/src/profile.rs",
+    "services/psp/src/state.rs",
+    "src/timeline.rs",
+];
+/// What a pure file has no use for.
+const IMPURE: &[&str] =
+    &["tokio::", "sea_orm", "SystemTime", "Instant", "Utc::now", "async fn", ".await", "std::fs", "std::env"];
+
+/// Parts of the orchestrator that must run any deed of any service.
+const WITHOUT_SERVICES: &[&str] =
+    &["engine/", "history/", "coordinator/", "api/", "plan.rs", "relay.rs", "run.rs"];
+/// Parts that a definition may use, and that therefore know none.
+const WITHOUT_DEFINITIONS: &[&str] = &["engine/", "history/", "coordinator/", "plan.rs", "relay.rs"];
+
+fn breaches(files: &[Source], judge: impl Fn(&Source) -> Option<String>) -> Vec<String> {
+    files.iter().filter_map(|file| Some(format!("{}: {}", file.path, judge(file)?))).collect()
+}
+
+fn lines(file: &Source) -> usize {
+    file.text.lines().count()
+}
+
+/// What is wrong with the length of a file.
+fn length(file: &Source) -> Option<String> {
+    let exception = LONGER.iter().find(|(path, _)| *path == file.path);
+    let limit = exception.map_or(MAX_LINES, |(_, limit)| *limit);
+    (!file.is_test() && lines(file) > limit).then(|| format!("{} lines, {limit} are allowed", lines(file)))
+}
+
+fn name(file: &Source) -> Option<String> {
+    let mut parts = file.path.trim_end_matches(".rs").split('/');
+    parts.find(|part| EMPTY_NAMES.contains(part)).map(|part| format!("`{part}` names no noun"))
+}
+
+fn opening(file: &Source) -> Option<String> {
+    let says = file
+        .text
+        .strip_prefix("//! ")
+        .is_some_and(|rest| rest.lines().next().is_some_and(|line| line.len() > 10));
+    (!says).then(|| "does not open with `//!` and what it owns".to_owned())
+}
+
+/// Things that no file may hold. Written apart, so that this file does not hold them.
+fn forbidden(file: &Source) -> Option<String> {
+    let forbidden = [
+        concat!("#[", "ignore"),
+        concat!("to", "do!("),
+        concat!("unimple", "mented!("),
+        concat!("db", "g!("),
+    ];
+    let found = forbidden.iter().find(|text| file.text.contains(**text));
+    found.map(|text| format!("holds `{text}`"))
+}
+
+fn impurity(file: &Source) -> Option<String> {
+    let impure = |line: &str| IMPURE.iter().any(|word| line.contains(word));
+    file.code().find(|line| impure(line)).map(|line| format!("is to be pure, but: {}", line.trim()))
+}
+
+/// Whether the file belongs to one of these parts of the orchestrator.
+fn is_part(file: &Source, parts: &[&str]) -> bool {
+    let below = file.path.strip_prefix("orchestrator/src/");
+    below.is_some_and(|below| !file.is_test() && parts.iter().any(|part| below.starts_with(part)))
+}
+
+fn service(file: &Source) -> Option<String> {
+    let names = |line: &&str| line.contains("\"pay.") || line.contains("pay::");
+    file.code().find(names).map(|line| format!("names a service: {}", line.trim()))
+}
+
+fn definition(file: &Source) -> Option<String> {
+    file.code()
+        .find(|line| line.contains("definitions"))
+        .map(|line| format!("knows definitions: {}", line.trim()))
+}
+
+#[test]
+fn files_have_one_noun_and_its_name() {
+    let rust = sources::rust();
+    none(&[breaches(&rust, length), breaches(&rust, name), breaches(&rust, opening)].concat());
+    let mut all: Vec<usize> = rust.iter().map(lines).collect();
+    all.sort_unstable();
+    let median = all[all.len() / 2];
+    assert!(median <= MAX_MEDIAN_LINES, "half of all files are longer than {median} lines");
+}
+
+#[test]
+fn nothing_is_left_for_later() {
+    none(&breaches(&sources::rust(), forbidden));
+}
+
+#[test]
+fn what_is_pure_stays_pure() {
+    let files: Vec<Source> = PURE.iter().map(|path| sources::one(path)).collect();
+    none(&breaches(&files, impurity));
+}
+
+#[test]
+fn only_definitions_know_the_services() {
+    let rust = sources::rust();
+    let of = |parts: &[&str], judge: fn(&Source) -> Option<String>| {
+        let files: Vec<&Source> = rust.iter().filter(|file| is_part(file, parts)).collect();
+        assert!(files.len() > 10, "only {} files were found", files.len());
+        files
+            .into_iter()
+            .filter_map(|file| Some(format!("{}: {}", file.path, judge(file)?)))
+            .collect::<Vec<_>>()
+    };
+    none(&[of(WITHOUT_SERVICES, service), of(WITHOUT_DEFINITIONS, definition)].concat());
+}
+
+/// A path of the machine where something was written says nothing to who reads it elsewhere.
+#[test]
+fn no_text_names_a_machine() {
+    let machine = [concat!("/wo", "rk/"), concat!("/ro", "ot/"), concat!("/ho", "me/")];
+    let named =
+        |file: &Source| machine.iter().find(|text| file.text.contains(**text)).map(ToString::to_string);
+    none(&breaches(&sources::all(), named));
+}
+
+#[test]
+fn each_rule_can_be_broken() {
+    let file = |path: &str, text: &str| Source { path: path.to_owned(), text: text.to_owned() };
+    let long = format!("//! Owns too much.\n{}", "fn f() {}\n".repeat(MAX_LINES));
+    assert!(length(&file("src/long.rs", &long)).is_some());
+    assert!(length(&file("tests/cli/long.rs", &long)).is_none());
+    assert!(name(&file("crates/x/src/utils.rs", "")).is_some());
+    assert!(name(&file("crates/common/src/lib.rs", "")).is_some());
+    assert!(opening(&file("src/a.rs", "fn f() {}")).is_some());
+    assert!(opening(&file("src/a.rs", "//!\nfn f() {}")).is_some());
+    assert!(forbidden(&file("src/a.rs", concat!("#[", "ignore = \"slow\"]"))).is_some());
+    assert!(impurity(&file("src/a.rs", "//! Pure.\nasync fn f() {}")).is_some());
+    assert!(
+        impurity(&file("src/a.rs", "//! Pure.\n// no .await here\nfn f() {}\n#[cfg(test)]\nasync fn g() {}"))
+            .is_none()
+    );
+    assert!(
+        service(&file("orchestrator/src/run.rs", "const M: &str = \"pay.order.v1.OrderService/Place\";"))
+            .is_some()
+    );
+    assert!(definition(&file("orchestrator/src/plan.rs", "use crate::definitions;")).is_some());
+    assert!(is_part(&file("orchestrator/src/engine/op.rs", ""), WITHOUT_SERVICES));
+    assert!(!is_part(&file("orchestrator/src/definitions/mod.rs", ""), WITHOUT_SERVICES));
+}

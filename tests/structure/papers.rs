@@ -1,0 +1,227 @@
+//! That README, ARCHITECTURE, CHANGELOG, CI and compose say what the code does: their commands exist with their flags,
+//! their settings are read by somebody, their paths lead somewhere.
+use crate::{metadata, none, sources};
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
+
+/// What a newcomer types first.
+const COMMANDS: [&str; 2] = ["cargo run --release -- demo", "cargo test --workspace"];
+/// Verbs that have words of their own before their flags.
+const NESTED: [&str; 2] = ["serve", "start"];
+/// Roles of `amends serve`.
+const ROLES: [&str; 7] = ["order", "account", "inventory", "points", "gateway", "psp", "orchestrator"];
+
+/// `--help` of one verb, asked for once.
+#[derive(Default)]
+struct Manual(BTreeMap<Vec<String>, Option<String>>);
+
+impl Manual {
+    /// None: there is no such verb.
+    fn page(&mut self, verb: &[String]) -> Option<&str> {
+        let page = self.0.entry(verb.to_vec()).or_insert_with(|| {
+            let output = Command::new(env!("CARGO_BIN_EXE_amends")).args(verb).arg("--help").output();
+            let output = output.expect("Cargo built the program for this test");
+            output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+        });
+        page.as_deref()
+    }
+
+    /// What is wrong with a command line, given as the words after `amends`.
+    fn judge(&mut self, words: &[String]) -> Vec<String> {
+        let verb: Vec<String> = match words {
+            [first, second, ..] if NESTED.contains(&first.as_str()) => vec![first.clone(), second.clone()],
+            [first, ..] => vec![first.clone()],
+            [] => return Vec::new(),
+        };
+        let line = words.join(" ");
+        let Some(page) = self.page(&verb) else {
+            return vec![format!("amends {line}: there is no such verb")];
+        };
+        let flags = words.iter().filter(|word| word.starts_with("--"));
+        let flags = flags.map(|flag| flag.split('=').next().unwrap_or(flag));
+        let known = |flag: &&str| page.split([' ', '\n', ',', '[', '=']).any(|word| word == *flag);
+        flags.filter(|flag| !known(flag)).map(|flag| format!("amends {line}: there is no {flag}")).collect()
+    }
+}
+
+/// The command lines of `amends` in a text's blocks for the shell, as words after the program's name.
+fn command_lines(text: &str) -> Vec<Vec<String>> {
+    let blocks = text.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let lines = blocks.flat_map(str::lines).flat_map(|line| line.split(" | ")).map(str::trim);
+    let starts = ["amends ", "cargo run --release -- "];
+    let words = lines.filter_map(|line| starts.iter().find_map(|start| line.strip_prefix(start)));
+    let code = words.map(|line| line.split(" #").next().unwrap_or(line));
+    code.map(|line| line.split_whitespace().map(ToOwned::to_owned).collect()).collect()
+}
+
+/// The `command: [a, b, …]` lines of docker-compose.yml that start `amends`.
+fn compose_lines(text: &str) -> Vec<Vec<String>> {
+    let lists = text.lines().filter_map(|line| line.trim().strip_prefix("command: [")?.strip_suffix(']'));
+    let words = lists.map(|list| list.split(", ").map(|word| word.trim_matches('"').to_owned()).collect());
+    words.filter(|words: &Vec<String>| words.first().is_some_and(|first| first == "serve")).collect()
+}
+
+/// The tests that a text tells to run: package and name of `cargo test -p PACKAGE --test NAME`.
+fn named_tests(text: &str) -> BTreeSet<(&str, &str)> {
+    let commands = text.split("cargo test -p ").skip(1).filter_map(|rest| rest.split(['`', '\n']).next());
+    let words = commands.map(|command| command.split_whitespace().collect::<Vec<_>>());
+    words
+        .filter_map(|words| Some((*words.first()?, *words.get(2).filter(|_| words[1] == "--test")?)))
+        .collect()
+}
+
+/// Every word that starts with `AMENDS_`.
+fn settings(text: &str) -> BTreeSet<&str> {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    words.filter(|word| word.starts_with("AMENDS_")).collect()
+}
+
+/// Words in backticks that look like files or folders of the project.
+fn paths(text: &str) -> BTreeSet<&str> {
+    let quoted = text.split('`').skip(1).step_by(2);
+    let plain = |word: &&str| word.chars().all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c));
+    let tops = [
+        "crates/",
+        "deploy/",
+        "migrations/",
+        "orchestrator/",
+        "proto/",
+        "services/",
+        "src/",
+        "tests/",
+        ".ci/",
+    ];
+    quoted.filter(plain).filter(|word| tops.iter().any(|top| word.starts_with(top))).collect()
+}
+
+fn text(path: &str) -> String {
+    sources::one(path).text
+}
+
+#[test]
+fn the_two_commands_are_told_and_run() {
+    for paper in ["README.md", "CONTRIBUTING.md", ".ci/run"] {
+        for command in COMMANDS {
+            assert!(text(paper).contains(command), "{paper} lacks `{command}`");
+        }
+    }
+}
+
+#[test]
+fn commands_in_the_papers_exist() {
+    let mut manual = Manual::default();
+    let mut breaches = Vec::new();
+    for paper in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"] {
+        let lines = command_lines(&text(paper));
+        assert!(
+            paper != "README.md" || lines.len() > 5,
+            "only {} commands were found in {paper}",
+            lines.len()
+        );
+        breaches.extend(lines.iter().flat_map(|words| manual.judge(words)));
+    }
+    none(&breaches);
+}
+
+#[test]
+fn tests_in_the_papers_exist() {
+    let metadata = metadata(&["--no-deps"]);
+    let packages = || metadata["packages"].as_array().into_iter().flatten();
+    let has = |package: &str, test: &str| {
+        let targets =
+            packages().filter(|one| one["name"] == package).flat_map(|one| one["targets"].as_array());
+        targets.flatten().any(|target| target["kind"][0] == "test" && target["name"] == test)
+    };
+    for paper in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"] {
+        let text = text(paper);
+        let lost: Vec<_> =
+            named_tests(&text).into_iter().filter(|(package, test)| !has(package, test)).collect();
+        assert!(lost.is_empty(), "{paper} tells to run what is not there: {lost:?}");
+    }
+    assert!(named_tests(&text("README.md")).len() > 4);
+    assert!(!has("amends", "nothing"));
+}
+
+/// A DTM server that somebody else starts must be set like those that we start ourselves.
+#[test]
+fn compose_sets_dtm_as_our_launcher_does() {
+    let launcher = text("crates/dtm/src/launcher.rs");
+    let settings = launcher.lines().filter_map(|line| line.trim().strip_prefix("(\"")?.strip_suffix("\"),"));
+    let settings: Vec<_> = settings.filter_map(|setting| setting.split_once("\", \"")).collect();
+    assert!(settings.len() >= 7, "only {settings:?} were found in the launcher");
+    let compose = text("docker-compose.yml").replace('"', "");
+    let lacks = |(name, value): &&(&str, &str)| !compose.contains(&format!(" {name}: {value}\n"));
+    let missing: Vec<_> = settings.iter().filter(lacks).collect();
+    assert!(missing.is_empty(), "docker-compose.yml lacks {missing:?}");
+}
+
+#[test]
+fn compose_starts_every_role_with_flags_that_exist() {
+    let compose = text("docker-compose.yml");
+    let lines = compose_lines(&compose);
+    let mut roles: Vec<&str> = lines.iter().filter_map(|words| words.get(1)).map(String::as_str).collect();
+    roles.sort_unstable();
+    let mut all = ROLES;
+    all.sort_unstable();
+    assert_eq!(roles, all);
+    let mut manual = Manual::default();
+    none(&lines.iter().flat_map(|words| manual.judge(words)).collect::<Vec<_>>());
+}
+
+#[test]
+fn settings_in_the_papers_are_read_by_somebody() {
+    let mut read = sources::rust()
+        .iter()
+        .flat_map(|file| settings(&file.text).into_iter().map(ToOwned::to_owned).collect::<Vec<_>>())
+        .collect::<BTreeSet<_>>();
+    read.retain(|name| name.len() > "AMENDS_".len());
+    for paper in
+        ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docker-compose.yml", "Dockerfile", ".ci/run"]
+    {
+        let text = text(paper);
+        let unread: Vec<_> = settings(&text).into_iter().filter(|name| !read.contains(*name)).collect();
+        assert!(unread.is_empty(), "{paper} names settings that nobody reads: {unread:?}");
+    }
+}
+
+#[test]
+fn paths_in_the_papers_lead_somewhere() {
+    for paper in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"] {
+        let text = text(paper);
+        let lost: Vec<_> =
+            paths(&text).into_iter().filter(|path| !sources::root().join(path).exists()).collect();
+        assert!(lost.is_empty(), "{paper} names what is not there: {lost:?}");
+    }
+}
+
+#[test]
+fn the_code_map_has_every_crate() {
+    let map = text("ARCHITECTURE.md");
+    let metadata = metadata(&["--no-deps"]);
+    let names =
+        metadata["packages"].as_array().into_iter().flatten().filter_map(|package| package["name"].as_str());
+    let missing: Vec<_> = names.filter(|name| !map.contains(&format!("`{name}`"))).collect();
+    assert!(missing.is_empty(), "ARCHITECTURE.md has no word on {missing:?}");
+}
+
+#[test]
+fn the_changelog_knows_this_version() {
+    let version = format!("[{}]", env!("CARGO_PKG_VERSION"));
+    let changelog = text("CHANGELOG.md");
+    assert!(changelog.contains("## [Unreleased]") || changelog.contains(&version));
+    assert!(changelog.contains(env!("CARGO_PKG_VERSION")), "CHANGELOG.md does not name {version}");
+}
+
+#[test]
+fn an_untrue_paper_is_seen() {
+    let mut manual = Manual::default();
+    let paper = "```sh\namends demo\namends fly --high\namends replay --data x --backwards # no\necho x | amends serve nobody\n```";
+    let breaches: Vec<String> = command_lines(paper).iter().flat_map(|words| manual.judge(words)).collect();
+    assert_eq!(breaches.len(), 3, "{breaches:?}");
+    let compose = "command: [serve, order, --listen, \"0.0.0.0:7411\", --colour]\ncommand: [psql, -c, x]";
+    let lines = compose_lines(compose);
+    assert_eq!(lines.len(), 1);
+    assert_eq!(manual.judge(&lines[0]).len(), 1);
+    assert_eq!(paths("see `src/nowhere.rs`, `cargo`, `services/*/src`"), BTreeSet::from(["src/nowhere.rs"]));
+    assert_eq!(settings("x AMENDS_COLOUR=1"), BTreeSet::from(["AMENDS_COLOUR"]));
+}
