@@ -218,7 +218,7 @@ async fn pages_go_from_new_to_old_without_gap_or_repeat() {
         filter.before = Some(last.gid.clone());
         seen.extend(page.into_iter().map(|row| row.gid));
         // One that starts meanwhile is newer than any page to come.
-        history.writer.append(started(&Gid::generate().to_string(), Reuse::Always).1).await.unwrap();
+        history.writer.append(started(Gid::generate().as_str(), Reuse::Always).1).await.unwrap();
     }
     assert_eq!(seen, gids);
     let none = ListFilter { statuses: vec!["failed"], limit: 10, ..ListFilter::default() };

@@ -1,7 +1,7 @@
 //! Every refusal of the API, and its one gRPC status with `google.rpc.ErrorInfo`.
 
 use crate::definitions::DefinitionError;
-use crate::history::{AppendError, ReadError};
+use crate::history::{AppendError, ReadError, bounded};
 use std::collections::HashMap;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
@@ -90,6 +90,9 @@ impl From<ApiError> for Status {
             ApiError::Definition(DefinitionError::Unknown(_)) => {
                 (Code::InvalidArgument, "UNKNOWN_DEFINITION", None)
             }
+            ApiError::Definition(DefinitionError::CardNumber(_)) => {
+                (Code::InvalidArgument, "PAN_REJECTED", None)
+            }
             ApiError::Definition(_) => (Code::InvalidArgument, "INVALID_REQUEST", None),
             ApiError::NotFound(gid) => (Code::NotFound, "GID_NOT_FOUND", Some(gid)),
             ApiError::RequestReused { gid, .. } => (Code::AlreadyExists, "IDEMPOTENCY_MISMATCH", Some(gid)),
@@ -102,6 +105,6 @@ impl From<ApiError> for Status {
         let named = gid.map(|gid| ("gid".to_owned(), gid.clone()));
         let details =
             ErrorDetails::with_error_info(reason, DOMAIN, named.into_iter().collect::<HashMap<_, _>>());
-        Status::with_error_details(code, format!("{reason}|{error}"), details)
+        Status::with_error_details(code, bounded(&format!("{reason}|{error}")), details)
     }
 }

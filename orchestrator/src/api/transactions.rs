@@ -9,7 +9,7 @@ use crate::history::{ListFilter, State};
 use amends_dtm::Gid;
 use amends_proto::amends::v1::transactions_server::Transactions;
 use amends_proto::amends::v1::{
-    CancelRequest, GetByBusinessKeyRequest, GetHistoryRequest, GetHistoryResponse, GetRequest,
+    self as pb, CancelRequest, GetByBusinessKeyRequest, GetHistoryRequest, GetHistoryResponse, GetRequest,
     GlobalTransaction, ListRequest, ListResponse, StartRequest, StartResponse, WaitRequest,
 };
 use std::sync::Arc;
@@ -167,8 +167,9 @@ impl Transactions for TransactionsService {
 fn list_filter(request: &ListRequest) -> Result<ListFilter, ApiError> {
     let invalid = |field, what: &str| ApiError::Invalid { field, what: what.to_owned() };
     let mut statuses = Vec::new();
-    for status in request.statuses() {
-        statuses.push(view::status_name(status).ok_or_else(|| invalid("statuses", "unknown status"))?);
+    for number in &request.statuses {
+        let name = pb::Status::try_from(*number).ok().and_then(view::status_name);
+        statuses.push(name.ok_or_else(|| invalid("statuses", "unknown status"))?);
     }
     if !(0..=MAX_PAGE).contains(&request.page_size) {
         return Err(invalid("page_size", "must be 0 to 1,000"));

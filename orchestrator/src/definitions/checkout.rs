@@ -4,6 +4,7 @@
 use super::{DefinitionError, Order, Planned, StepSketch, assemble, decode};
 use crate::history::Reuse;
 use crate::plan::Mode;
+use amends_card_number::holds_card_number;
 use amends_proto::amends::v1::StepPolicy;
 use amends_proto::pay::checkout::v1::{Card, CheckoutInput};
 use amends_proto::pay::money::v1::Money;
@@ -39,6 +40,7 @@ pub fn plan(order: &Order<'_>) -> Result<Planned, DefinitionError> {
     }
     let mut input: CheckoutInput = decode(order.input, INPUT)?;
     input.order_id = order_id(&input.order_id)?;
+    no_card_numbers(&input)?;
     let parts = check(&input)?;
     let card = input.card.clone().ok_or_else(|| field("card", "is missing"))?;
     let sketch = Sketch { input: &input, parts: &parts, card: &card, order, payment_id: new_id() };
@@ -64,6 +66,26 @@ fn order_id(given: &str) -> Result<String, DefinitionError> {
     match Uuid::parse_str(given) {
         Ok(id) if id.get_version_num() == 7 && id.to_string() == given => Ok(given.to_owned()),
         Ok(_) | Err(_) => Err(field("order_id", "must be a lower-case UUIDv7 with hyphens")),
+    }
+}
+
+/// A plan is kept for ever: a card number in any text is refused before there is one (payments-domain.md §1).
+fn no_card_numbers(input: &CheckoutInput) -> Result<(), DefinitionError> {
+    let card = input.card.as_ref();
+    let of_card = |value: fn(&Card) -> &String| card.map(|card| value(card).as_str()).unwrap_or_default();
+    let texts = [
+        ("merchant_id", input.merchant_id.as_str()),
+        ("out_trade_no", &input.out_trade_no),
+        ("user_id", &input.user_id),
+        ("card.psp", of_card(|card| &card.psp)),
+        ("card.method", of_card(|card| &card.method)),
+        ("card.card_token", of_card(|card| &card.card_token)),
+        ("card.card_fingerprint", of_card(|card| &card.card_fingerprint)),
+    ];
+    let skus = input.lines.iter().map(|line| ("lines.sku", line.sku.as_str()));
+    match texts.into_iter().chain(skus).find(|(_, text)| holds_card_number(text)) {
+        Some((field, _)) => Err(DefinitionError::CardNumber(field)),
+        None => Ok(()),
     }
 }
 

@@ -130,6 +130,23 @@ fn wrong_input_names_the_field() {
 }
 
 #[test]
+fn a_card_number_gets_into_no_plan() {
+    let changes: [fn(&mut CheckoutInput, &str); 4] = [
+        |input, text| input.user_id = text.into(),
+        |input, text| input.out_trade_no = text.into(),
+        |input, text| input.lines[1].sku = text.into(),
+        |input, text| input.card.as_mut().unwrap().card_token = text.into(),
+    ];
+    for change in changes {
+        let mut input = input();
+        change(&mut input, "4111-1111-1111-1111");
+        let error = try_plan(Mode::Tcc, &input).unwrap_err();
+        assert!(matches!(error, DefinitionError::CardNumber(_)), "{error}");
+        assert!(!error.to_string().contains("4111"), "{error}");
+    }
+}
+
+#[test]
 fn foreign_input_is_refused() {
     let any = Any { type_url: "type.googleapis.com/google.protobuf.Empty".into(), value: vec![] };
     let order = Order {

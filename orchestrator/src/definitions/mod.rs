@@ -65,6 +65,9 @@ pub enum DefinitionError {
         /// What is wrong with it.
         what: String,
     },
+    /// A field holds a card number: it must not get into a plan, and is not repeated here.
+    #[error("{0}: looks like a card number")]
+    CardNumber(&'static str),
     /// The finished plan is not one.
     #[error("the plan is not valid: {0}")]
     Plan(#[from] PlanError),
