@@ -19,12 +19,14 @@ mod refusal;
 mod args;
 mod clock;
 
+pub mod bootstrap;
 pub mod branch_ops;
 pub mod fields;
 pub mod idempotency;
 pub mod money;
 
 pub use args::{BranchArgs, BranchArgsError, BranchAuthMode};
+pub use bootstrap::{Args, Participant};
 pub use branch::{Branch, BranchAuth, Call};
 pub use clock::{Clock, SystemClock};
 pub use external::{Begun, ForwardState, Progress, Settled, Settlement};

@@ -9,45 +9,27 @@ pub mod state;
 mod stock;
 mod validate;
 
-use amends_participant::{BranchArgs, Guard, GuardLayer, SystemClock};
+use amends_participant::{Guard, GuardLayer, Participant};
 use amends_proto::pay::inventory::v1::inventory_service_server::{InventoryServiceServer, SERVICE_NAME};
-use amends_serve::grpc::{self, MAX_MESSAGE_BYTES};
+use amends_serve::grpc::MAX_MESSAGE_BYTES;
 use amends_serve::store::Store;
-use amends_serve::{ProcessArgs, listener};
 use std::future::Future;
-use std::sync::Arc;
 use tonic::service::Routes;
+
+pub use amends_participant::Args;
 
 /// Name of the role, also of its database file.
 pub const ROLE: &str = "inventory";
 /// Port without `--listen`.
 pub const DEFAULT_PORT: u16 = 7413;
 
-/// Flags of the role.
-#[derive(Clone, Debug, clap::Args)]
-pub struct Args {
-    /// Flags of every process.
-    #[command(flatten)]
-    pub process: ProcessArgs,
-    /// Flags of every participant.
-    #[command(flatten)]
-    pub branch: BranchArgs,
-}
-
 /// Runs the participant until `shutdown` ends.
 ///
 /// # Errors
 /// The keys cannot be read, the database not opened, the address not listened on, or the server broke down.
 pub async fn run(args: Args, shutdown: impl Future<Output = ()> + Send) -> anyhow::Result<()> {
-    let auth = args.branch.auth()?;
-    let store = args.process.open_store::<amends_migrations::inventory::Migrator>(ROLE).await?;
-    let guard = Guard::new(store.clone(), auth, Arc::new(SystemClock));
-    let listener = listener::bind(args.process.listen_or(DEFAULT_PORT)).await?;
-    tracing::info!(role = ROLE, address = %listener.local_addr()?, "listening");
-    let options = args.process.grpc_options(&[SERVICE_NAME]);
-    grpc::serve(listener, routes(store.clone(), guard), options, shutdown).await?;
-    store.close().await?;
-    Ok(())
+    let participant = Participant { role: ROLE, service_name: SERVICE_NAME, default_port: DEFAULT_PORT };
+    Ok(participant.run::<amends_migrations::inventory::Migrator>(&args, routes, shutdown).await?)
 }
 
 /// The participant's routes over an opened and migrated database.
