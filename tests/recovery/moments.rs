@@ -1,0 +1,154 @@
+//! The orchestrator dies in the middle of each op once, before the participant heard of it and after it did its part.
+//! Global transactions end as documented, and the call of the dead orchestrator that arrives afterwards has no effect.
+use crate::AMENDS;
+use amends_proto::amends::v1::GlobalTransaction;
+use amends_stack::Role;
+use amends_testkit::{Checkout, Fault, Gate, Mode, On, Shop, Status, Story, World, WorldConfig};
+use futures::future::join_all;
+
+/// The moments of one kind: the ops that are held, what has gone wrong before, and how it all must end.
+struct Moments {
+    mode: Mode,
+    /// What the script breaks, which makes the ops below come about.
+    broken: Option<(&'static str, Fault)>,
+    held: &'static [&'static str],
+    status: Status,
+    undo_cause: &'static str,
+}
+
+/// That a try began need not be durable before it is called. Where nothing else of the gid was recorded since, the
+/// restarted orchestrator knows of no try and tries anew.
+const FIRST_TRY: &str = "TryPlace";
+
+/// Every op of a checkout is in here.
+const MOMENTS: [Moments; 7] = [
+    Moments {
+        mode: Mode::Saga,
+        broken: None,
+        held: &["Place", "Deduct", "Burn", "Transfer", "Charge", "MarkPaid", "Earn"],
+        status: Status::Succeeded,
+        undo_cause: "",
+    },
+    Moments {
+        mode: Mode::Saga,
+        broken: Some(("Charge", Fault::Refuse("PSP_DECLINED"))),
+        held: &["ReverseTransfer", "ReturnBurn", "ReturnStock", "ClosePlaced"],
+        status: Status::Failed,
+        undo_cause: "refused",
+    },
+    Moments {
+        mode: Mode::Tcc,
+        broken: None,
+        held: &["TryPlace", "TryReserve", "TryEarn", "TryBurn", "TryTransfer", "TryPay"],
+        status: Status::Failed,
+        undo_cause: "crash",
+    },
+    Moments {
+        mode: Mode::Tcc,
+        broken: None,
+        held: &[
+            "ConfirmPay",
+            "ConfirmTransfer",
+            "ConfirmBurn",
+            "ConfirmEarn",
+            "ConfirmReserve",
+            "ConfirmPlace",
+        ],
+        status: Status::Succeeded,
+        undo_cause: "",
+    },
+    Moments {
+        mode: Mode::Tcc,
+        broken: Some(("TryPay", Fault::Refuse("PSP_DECLINED"))),
+        held: &["CancelTransfer", "CancelBurn", "CancelEarn", "CancelReserve", "CancelPlace"],
+        status: Status::Failed,
+        undo_cause: "refused",
+    },
+    Moments {
+        mode: Mode::Saga,
+        broken: Some(("Charge", Fault::LoseReply)),
+        held: &["ReverseCharge"],
+        status: Status::Failed,
+        undo_cause: "deadline",
+    },
+    Moments {
+        mode: Mode::Tcc,
+        broken: Some(("TryPay", Fault::LoseReply)),
+        held: &["CancelPay"],
+        status: Status::Failed,
+        undo_cause: "deadline",
+    },
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_orchestrator_that_dies_during_any_op_finishes_afterwards() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::start(&WorldConfig::new(AMENDS, folder.path())).await;
+    for moments in MOMENTS {
+        for hold in [Fault::Hold, Fault::HoldReply] {
+            moments.play(&world, hold).await;
+        }
+    }
+    world.check().await;
+    world.stop().await;
+}
+
+/// One checkout that stands before a gate.
+struct Held<'s, 'w> {
+    method: &'static str,
+    story: Story<'s, 'w>,
+    gate: Gate,
+}
+
+impl Moments {
+    /// One checkout for each op, all held there; then the orchestrator dies, once for all of them.
+    async fn play(&self, world: &World, hold: fn(Gate) -> Fault) {
+        let shops = join_all(self.held.iter().map(|_| world.shop())).await;
+        let held =
+            join_all(self.held.iter().zip(&shops).map(|(method, shop)| self.hold(method, shop, hold))).await;
+        world.stack().kill9(Role::Orchestrator).await.unwrap();
+        for held in &held {
+            // Calls that come from now on pass; the one that stands at the gate stays there.
+            world.script().heal(&held.story.order_id);
+        }
+        world.stack().restart(Role::Orchestrator).await.unwrap();
+        for held in &held {
+            let end = held.story.end().await;
+            self.judge(held, &end).await;
+            let calls = held.story.calls_of(held.method).len();
+            held.gate.open();
+            held.story.called(held.method, calls + 1).await;
+            held.story.shop.holds_after(paid(&end)).await;
+        }
+    }
+
+    async fn hold<'s, 'w>(
+        &self,
+        method: &'static str,
+        shop: &'s Shop<'w>,
+        hold: fn(Gate) -> Fault,
+    ) -> Held<'s, 'w> {
+        let gate = Gate::default();
+        let mut checkout: Checkout<'s, 'w> = shop.checkout(self.mode);
+        if let Some((method, fault)) = &self.broken {
+            checkout = checkout.each(method, fault.clone());
+        }
+        shop.world.script().set(On::each(method, checkout.order_id()), hold(gate.clone()));
+        let story = checkout.start().await;
+        gate.reached().await;
+        Held { method, story, gate }
+    }
+
+    async fn judge(&self, held: &Held<'_, '_>, end: &GlobalTransaction) {
+        let seen = (end.status(), end.undo_cause.as_str());
+        let calls = held.story.calls().await;
+        let goes_on = held.method == FIRST_TRY && end.status() == Status::Succeeded;
+        let as_told = seen == (self.status, self.undo_cause);
+        assert!(as_told || goes_on, "killed during {}: {seen:?} {calls}", held.method);
+        held.story.shop.holds_after(paid(end)).await;
+    }
+}
+
+fn paid(end: &GlobalTransaction) -> i64 {
+    i64::from(end.status() == Status::Succeeded)
+}
