@@ -106,9 +106,7 @@ struct Ticket {
 }
 
 fn ticket(caller: &str, extensions: &Extensions, key: &str, hash: Vec<u8>) -> Result<Ticket, Refusal> {
-    if key.is_empty() || key.chars().count() > KEY_MAX || key.chars().any(char::is_control) {
-        return Err(Refusal::new(Reason::InvalidRequest, "idempotency_key: must have 1 to 64 characters"));
-    }
+    crate::fields::required_text(key, KEY_MAX, "idempotency_key")?;
     let MethodPath(method) = extensions
         .get::<MethodPath>()
         .ok_or_else(|| Refusal::new(Reason::Broken, "the service is not wrapped in GuardLayer"))?;
