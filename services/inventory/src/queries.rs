@@ -1,12 +1,12 @@
 //! Reads for clients and checkers. Changes nothing; knows no branch.
 use crate::branch::wire;
 use crate::entity::{reservation, stock};
-use amends_participant::{Fault, Reason, Refusal, fields};
+use amends_participant::{Fault, Page, Reason, Refusal, fields};
 use amends_proto::pay::inventory::v1::{
     self as pb, GetRequest, ListRequest, ListReservationsResponse, ListStockResponse,
 };
 use amends_serve::store::Store;
-use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{DbErr, EntityTrait};
 
 /// Stock of one sku.
 ///
@@ -25,15 +25,12 @@ pub async fn get(store: &Store, request: &GetRequest) -> Result<pb::Stock, Fault
 /// # Errors
 /// Bad input, or the database.
 pub async fn list_stock(store: &Store, request: &ListRequest) -> Result<ListStockResponse, Fault> {
-    let limit = fields::page_size(request.limit)?;
-    let mut rows = stock::Entity::find()
-        .filter(stock::Column::Sku.gt(&request.cursor))
-        .order_by_asc(stock::Column::Sku)
-        .limit(limit + 1)
-        .all(store.reader())
-        .await?;
-    let more = cut(&mut rows, limit);
-    let next_cursor = rows.last().filter(|_| more).map(|row| row.sku.clone()).unwrap_or_default();
+    if !request.cursor.is_empty() {
+        fields::name(&request.cursor, "cursor")?;
+    }
+    let page = Page::checked(&request.cursor, request.limit)?;
+    let (rows, next_cursor) =
+        page.read(store.reader(), stock::Entity::find(), stock::Column::Sku, |row| row.sku.clone()).await?;
     Ok(ListStockResponse { stock: rows.into_iter().map(stock_to_wire).collect(), next_cursor })
 }
 
@@ -45,19 +42,10 @@ pub async fn list_reservations(
     store: &Store,
     request: &ListRequest,
 ) -> Result<ListReservationsResponse, Fault> {
-    let limit = fields::page_size(request.limit)?;
-    let after: i64 = match request.cursor.as_str() {
-        "" => 0,
-        cursor => cursor.parse().map_err(|_not_ours| invalid("cursor: not one of ours"))?,
-    };
-    let mut rows = reservation::Entity::find()
-        .filter(reservation::Column::Seq.gt(after))
-        .order_by_asc(reservation::Column::Seq)
-        .limit(limit + 1)
-        .all(store.reader())
+    let page = Page::checked(&request.cursor, request.limit)?;
+    let (rows, next_cursor) = page
+        .read(store.reader(), reservation::Entity::find(), reservation::Column::Seq, |row| row.seq)
         .await?;
-    let more = cut(&mut rows, limit);
-    let next_cursor = rows.last().filter(|_| more).map(|row| row.seq.to_string()).unwrap_or_default();
     let reservations = rows.into_iter().map(reservation_to_wire).collect::<Result<_, DbErr>>()?;
     Ok(ListReservationsResponse { reservations, next_cursor })
 }
@@ -88,17 +76,4 @@ fn reservation_to_wire(row: reservation::Model) -> Result<pb::Reservation, DbErr
         state: state.into(),
         expires_at: Some(fields::timestamp(row.expires_at_us)),
     })
-}
-
-/// Takes off the row that only tells that there is more.
-fn cut<Row>(rows: &mut Vec<Row>, limit: u64) -> bool {
-    let more = rows.len() as u64 > limit;
-    if more {
-        rows.pop();
-    }
-    more
-}
-
-fn invalid(text: impl Into<String>) -> Refusal {
-    Refusal::new(Reason::InvalidRequest, text)
 }
