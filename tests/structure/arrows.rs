@@ -21,7 +21,6 @@ const ALLOWED: &[Row] = &[
     row("proto", &[], &[]),
     row("migrations", &[], &[]),
     row("card-number", &[], &[]),
-    row("card-number", &[], &[]),
     row("serve", &["proto"], &[]),
     row("dtm", &["proto"], &[]),
     row("participant", &["card-number", "proto", "dtm", "serve"], &["migrations"]),
