@@ -192,10 +192,10 @@ impl Live {
             return Ok(before);
         }
         let facts = decide(&before);
-        if facts.is_empty() {
+        let noted = std::mem::take(&mut *lock(&self.later));
+        if facts.is_empty() && noted.is_empty() {
             return Ok(before);
         }
-        let noted = std::mem::take(&mut *lock(&self.later));
         let (after, events) = self.extend(&before, noted.iter().cloned().chain(facts), now_us);
         match history.writer.append(self.to_append(&before, &after, events, None)).await {
             Ok(()) => Ok(self.publish(after)),

@@ -127,10 +127,12 @@ impl Engine {
             Ok(view) => view,
             Err(_) => return self.coordinator_is_away(),
         };
-        let state = live.state();
-        if state.end.is_some() {
-            return;
-        }
+        // What was only noted so far (that the submit was taken) decides what may be driven now.
+        let state = match self.record(live, |_| Vec::new()).await {
+            Ok(state) if state.end.is_none() => state,
+            Ok(_) => return,
+            Err(error) => return tracing::warn!(gid = live.base().gid, %error, "not reconciled"),
+        };
         let status = view.map(|view| view.status);
         let done = match (live.plan.mode(), status) {
             // It goes on, or starts anew with the stored plan: relay and guards make a repeat harmless.
@@ -141,6 +143,11 @@ impl Engine {
                 if state.undoing() =>
             {
                 self.coordinator().abort(&live.plan, "continue").await
+            }
+            // Somebody else submitted what history aborts: no confirm is ever made, the cancels run from here.
+            (Mode::Tcc, Some(CoordinatorStatus::Submitted)) if state.undoing() => {
+                self.drive_in_background(live);
+                Ok(())
             }
             (_, Some(CoordinatorStatus::Aborting)) | (Mode::Tcc, Some(CoordinatorStatus::Submitted)) => {
                 self.coordinator().nudge_all().await

@@ -263,11 +263,11 @@ impl State {
     }
 
     /// A step that cannot have run: it refused, or one before it is not recorded as succeeded. A missing
-    /// attempt record alone proves nothing (design.md §2, the relay's table).
+    /// attempt record alone proves nothing (design.md §2, the relay's table). Behind a late success nothing can have
+    /// run either: the coordinator was told that it was refused.
     #[must_use]
     pub fn cannot_have_run(&self, step: StepIndex) -> bool {
-        let succeeded =
-            |step: &StepState| matches!(step.forward.standing, Standing::Succeeded | Standing::SucceededLate);
+        let succeeded = |step: &StepState| step.forward.standing == Standing::Succeeded;
         self.steps[step].forward.standing == Standing::Refused || !self.steps[..step].iter().all(succeeded)
     }
 

@@ -68,6 +68,10 @@ fn success_after_the_undo_decision_is_late() {
     let state = play(&plan, &[begun(0, Op::Action), undo(), ok(0, Op::Action)]);
     assert_eq!(state.op(OpRef { step: 0, op: Op::Action }).standing, Standing::SucceededLate);
     assert_eq!(state.reached_end(&plan), None);
+    let plan = samples::plan(Mode::Saga, 2, None);
+    let state = play(&plan, &[begun(0, Op::Action), undo(), ok(0, Op::Action)]);
+    assert!(state.cannot_have_run(1), "what comes after it was never asked for");
+    assert!(!state.undone(&plan, 0));
 }
 
 #[test]
