@@ -107,17 +107,13 @@ fn invalid(field: &str, what: &str) -> Refusal {
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        name, page_size, quantity, required_text, text, timestamp, trade_no, uuid7,
-    };
+    use super::{name, page_size, quantity, required_text, text, timestamp, trade_no, uuid7};
     use crate::reason::Reason;
     use crate::refusal::Refusal;
 
     fn reason<T: std::fmt::Debug>(result: Result<T, Refusal>) -> Reason {
         result.unwrap_err().reason
     }
-
-
 
     #[test]
     fn the_refused_value_is_not_repeated() {

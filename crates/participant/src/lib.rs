@@ -24,6 +24,7 @@ pub mod branch_ops;
 pub mod fields;
 pub mod idempotency;
 pub mod money;
+pub mod paging;
 
 pub use args::{BranchArgs, BranchArgsError, BranchAuthMode};
 pub use bootstrap::{Args, Participant};
@@ -32,8 +33,9 @@ pub use clock::{Clock, SystemClock};
 pub use external::{Begun, ForwardState, Progress, Settled, Settlement};
 pub use guard::{Guard, outlive};
 pub use layer::{GuardLayer, GuardService, MethodPath, REPLAYED};
+pub use paging::Page;
 pub use reason::Reason;
-pub use refusal::{Fault, Refusal};
+pub use refusal::{Fault, Refusal, direct_answer};
 pub use verdict::Phase;
 
 /// What an effect gives back: a future that borrows the guard's local transaction.

@@ -5,7 +5,7 @@ use std::fmt;
 
 use amends_serve::store;
 use sea_orm::DbErr;
-use tonic::{Code, Status};
+use tonic::{Code, Response, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
 use crate::reason::Reason;
@@ -145,6 +145,11 @@ pub(crate) fn storage_refusal(error: &DbErr) -> Refusal {
     }
     tracing::error!(%error, "database");
     Refusal::new(Reason::StorageUnavailable, "the database failed, nothing was changed")
+}
+
+/// The answer of a direct call.
+pub fn direct_answer<T>(done: Result<T, impl Into<Fault>>) -> Result<Response<T>, Status> {
+    done.map(Response::new).map_err(|fault| fault.into().into_direct_status())
 }
 
 #[cfg(test)]

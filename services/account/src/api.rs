@@ -4,7 +4,9 @@
 use crate::state::AccountEvent;
 use crate::validate::{self, Deposit, Opening};
 use crate::{branch, direct, entity::account, queries};
-use amends_participant::{EffectFuture, Fault, Guard, Reason, Refusal, branch_ops, idempotency, outlive};
+use amends_participant::{
+    EffectFuture, Fault, Guard, Refusal, branch_ops, direct_answer, idempotency, outlive,
+};
 use amends_proto::pay::account::v1::account_service_server::AccountService;
 use amends_proto::pay::account::v1::{
     Account, DepositRequest, FreezeRequest, GetRequest, ListEntriesResponse, ListHoldsResponse, ListRequest,
@@ -13,7 +15,7 @@ use amends_proto::pay::account::v1::{
 use amends_proto::pay::branch::v1::{ListBranchOpsRequest, ListBranchOpsResponse};
 use amends_serve::store::Store;
 use futures::FutureExt as _;
-use sea_orm::{DatabaseTransaction, DbErr};
+use sea_orm::DatabaseTransaction;
 use tonic::{Request, Response, Status};
 
 /// Answer of one method.
@@ -43,7 +45,7 @@ impl Api {
             tx.commit().await?;
             Ok::<_, Fault>(queries::show_account(account)?)
         };
-        outlive(work).await?.map(Response::new).map_err(Fault::into_direct_status)
+        direct_answer(outlive(work).await?)
     }
 }
 
@@ -70,36 +72,28 @@ impl AccountService for Api {
     }
 
     async fn get(&self, request: Request<GetRequest>) -> Answer<Account> {
-        let account_id =
-            validate::account_id(&request.get_ref().account_id, "account_id").map_err(refused)?;
-        match queries::account(self.store.reader(), &account_id).await.map_err(failed)? {
-            Some(account) => queries::show_account(account).map(Response::new).map_err(failed),
-            None => Err(refused(Refusal::new(Reason::AccountNotFound, format!("no account {account_id}")))),
-        }
+        direct_answer(queries::account(self.store.reader(), request.get_ref()).await)
     }
 
     async fn list(&self, request: Request<ListRequest>) -> Answer<ListResponse> {
-        let page = queries::Page::checked(request.get_ref()).map_err(refused)?;
-        queries::accounts(self.store.reader(), page).await.map(Response::new).map_err(failed)
+        direct_answer(queries::accounts(self.store.reader(), request.get_ref()).await)
     }
 
     async fn list_entries(&self, request: Request<ListRequest>) -> Answer<ListEntriesResponse> {
-        let page = queries::Page::checked(request.get_ref()).map_err(refused)?;
-        queries::entries(self.store.reader(), page).await.map(Response::new).map_err(failed)
+        direct_answer(queries::entries(self.store.reader(), request.get_ref()).await)
     }
 
     async fn list_holds(&self, request: Request<ListRequest>) -> Answer<ListHoldsResponse> {
-        let page = queries::Page::checked(request.get_ref()).map_err(refused)?;
-        queries::holds(self.store.reader(), page).await.map(Response::new).map_err(failed)
+        direct_answer(queries::holds(self.store.reader(), request.get_ref()).await)
     }
 
     async fn open(&self, request: Request<OpenRequest>) -> Answer<Account> {
-        let opening = Opening::checked(request.get_ref()).map_err(refused)?;
+        let opening = Opening::checked(request.get_ref()).map_err(Refusal::into_direct_status)?;
         self.write(|tx, now_us| async move { direct::open(tx, &opening, now_us).await }.boxed()).await
     }
 
     async fn deposit(&self, request: Request<DepositRequest>) -> Answer<Account> {
-        let deposit = Deposit::checked(request.get_ref()).map_err(refused)?;
+        let deposit = Deposit::checked(request.get_ref()).map_err(Refusal::into_direct_status)?;
         let key = request.get_ref().idempotency_key.clone();
         idempotency::run(&self.guard, request, &key, move |tx, call| {
             async move {
@@ -113,7 +107,7 @@ impl AccountService for Api {
     }
 
     async fn freeze(&self, request: Request<FreezeRequest>) -> Answer<Account> {
-        let account_id = validate::frozen_account(request.get_ref()).map_err(refused)?;
+        let account_id = validate::frozen_account(request.get_ref()).map_err(Refusal::into_direct_status)?;
         let event = if request.get_ref().frozen { AccountEvent::Freeze } else { AccountEvent::Thaw };
         self.write(move |tx, _| async move { direct::change_state(tx, &account_id, event).await }.boxed())
             .await
@@ -122,12 +116,4 @@ impl AccountService for Api {
     async fn list_branch_ops(&self, request: Request<ListBranchOpsRequest>) -> Answer<ListBranchOpsResponse> {
         branch_ops::list(&self.store, request.into_inner()).await.map(Response::new)
     }
-}
-
-fn refused(refusal: Refusal) -> Status {
-    refusal.into_direct_status()
-}
-
-fn failed(error: DbErr) -> Status {
-    Fault::Store(error).into_direct_status()
 }

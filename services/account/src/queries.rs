@@ -3,79 +3,44 @@
 
 use crate::entity::{AccountKind, account, entry, hold};
 use crate::state::{AccountState, HoldState};
-use amends_participant::{Reason, Refusal, fields};
-use amends_proto::pay::account::v1::{self as wire, ListRequest};
+use crate::validate;
+use amends_participant::{Fault, Page, Reason, Refusal, fields};
+use amends_proto::pay::account::v1::{self as wire, GetRequest, ListRequest};
 use amends_proto::pay::money::v1::Money;
-use sea_orm::{ColumnTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter};
 
-/// Where a page starts and how long it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Page {
-    after_seq: i64,
-    limit: u64,
-}
-
-impl Page {
-    /// Checks cursor and limit.
-    pub fn checked(request: &ListRequest) -> Result<Page, Refusal> {
-        let after_seq = match request.cursor.as_str() {
-            "" => 0,
-            cursor => cursor.parse().map_err(|_| foreign_cursor())?,
-        };
-        Ok(Page { after_seq, limit: fields::page_size(request.limit)? })
-    }
-
-    /// Cuts the one row too many that was read, and says where the next page starts.
-    fn cut<Row>(self, mut rows: Vec<Row>, seq: impl Fn(&Row) -> i64) -> (Vec<Row>, String) {
-        let more = rows.len() as u64 > self.limit;
-        if more {
-            rows.pop();
-        }
-        let next = rows.last().filter(|_| more).map_or_else(String::new, |row| seq(row).to_string());
-        (rows, next)
-    }
-}
-
-/// One account, if it exists.
-pub async fn account(db: &DatabaseConnection, account_id: &str) -> Result<Option<account::Model>, DbErr> {
-    account::Entity::find().filter(account::Column::AccountId.eq(account_id)).one(db).await
+/// One account.
+pub async fn account(db: &DatabaseConnection, request: &GetRequest) -> Result<wire::Account, Fault> {
+    let account_id = validate::account_id(&request.account_id, "account_id")?;
+    let found = account::Entity::find().filter(account::Column::AccountId.eq(&account_id)).one(db).await?;
+    let missing = || Refusal::new(Reason::AccountNotFound, format!("no account {account_id}"));
+    Ok(show_account(found.ok_or_else(missing)?)?)
 }
 
 /// A page of accounts.
-pub async fn accounts(db: &DatabaseConnection, page: Page) -> Result<wire::ListResponse, DbErr> {
-    let rows = account::Entity::find()
-        .filter(account::Column::Seq.gt(page.after_seq))
-        .order_by_asc(account::Column::Seq)
-        .limit(page.limit + 1)
-        .all(db)
-        .await?;
-    let (rows, next_cursor) = page.cut(rows, |row| row.seq);
+pub async fn accounts(db: &DatabaseConnection, request: &ListRequest) -> Result<wire::ListResponse, Fault> {
+    let page = Page::checked(&request.cursor, request.limit)?;
+    let (rows, next_cursor) =
+        page.read(db, account::Entity::find(), account::Column::Seq, |row| row.seq).await?;
     let accounts = rows.into_iter().map(show_account).collect::<Result<_, _>>()?;
     Ok(wire::ListResponse { accounts, next_cursor })
 }
 
 /// A page of ledger entries.
-pub async fn entries(db: &DatabaseConnection, page: Page) -> Result<wire::ListEntriesResponse, DbErr> {
-    let rows = entry::Entity::find()
-        .filter(entry::Column::Seq.gt(page.after_seq))
-        .order_by_asc(entry::Column::Seq)
-        .limit(page.limit + 1)
-        .all(db)
-        .await?;
-    let (rows, next_cursor) = page.cut(rows, |row| row.seq);
+pub async fn entries(
+    db: &DatabaseConnection,
+    request: &ListRequest,
+) -> Result<wire::ListEntriesResponse, Fault> {
+    let page = Page::checked(&request.cursor, request.limit)?;
+    let (rows, next_cursor) = page.read(db, entry::Entity::find(), entry::Column::Seq, |row| row.seq).await?;
     let entries = rows.into_iter().map(show_entry).collect::<Result<_, _>>()?;
     Ok(wire::ListEntriesResponse { entries, next_cursor })
 }
 
 /// A page of holds.
-pub async fn holds(db: &DatabaseConnection, page: Page) -> Result<wire::ListHoldsResponse, DbErr> {
-    let rows = hold::Entity::find()
-        .filter(hold::Column::Seq.gt(page.after_seq))
-        .order_by_asc(hold::Column::Seq)
-        .limit(page.limit + 1)
-        .all(db)
-        .await?;
-    let (rows, next_cursor) = page.cut(rows, |row| row.seq);
+pub async fn holds(db: &DatabaseConnection, request: &ListRequest) -> Result<wire::ListHoldsResponse, Fault> {
+    let page = Page::checked(&request.cursor, request.limit)?;
+    let (rows, next_cursor) = page.read(db, hold::Entity::find(), hold::Column::Seq, |row| row.seq).await?;
     let holds = rows.into_iter().map(show_hold).collect::<Result<_, _>>()?;
     Ok(wire::ListHoldsResponse { holds, next_cursor })
 }
@@ -149,8 +114,4 @@ fn show_hold(row: hold::Model) -> Result<wire::Hold, DbErr> {
         order_id: row.order_id,
         expires_at: row.expires_us.map(fields::timestamp),
     })
-}
-
-fn foreign_cursor() -> Refusal {
-    Refusal::new(Reason::InvalidRequest, "cursor: not from an earlier answer")
 }

@@ -1,7 +1,7 @@
 //! The inventory service on the wire: names which effect belongs to which call. Decides nothing itself.
 use crate::state::Event;
 use crate::{branch, queries, restock};
-use amends_participant::{Fault, Guard, branch_ops};
+use amends_participant::{Guard, branch_ops, direct_answer};
 use amends_proto::pay::branch::v1::{ListBranchOpsRequest, ListBranchOpsResponse};
 use amends_proto::pay::inventory::v1::inventory_service_server::InventoryService;
 use amends_proto::pay::inventory::v1::{
@@ -53,15 +53,15 @@ impl InventoryService for InventoryApi {
     }
 
     async fn get(&self, request: Request<GetRequest>) -> Answer<Stock> {
-        direct(queries::get(&self.store, request.get_ref()).await)
+        direct_answer(queries::get(&self.store, request.get_ref()).await)
     }
 
     async fn list_stock(&self, request: Request<ListRequest>) -> Answer<ListStockResponse> {
-        direct(queries::list_stock(&self.store, request.get_ref()).await)
+        direct_answer(queries::list_stock(&self.store, request.get_ref()).await)
     }
 
     async fn list_reservations(&self, request: Request<ListRequest>) -> Answer<ListReservationsResponse> {
-        direct(queries::list_reservations(&self.store, request.get_ref()).await)
+        direct_answer(queries::list_reservations(&self.store, request.get_ref()).await)
     }
 
     async fn restock(&self, request: Request<RestockRequest>) -> Answer<Stock> {
@@ -71,8 +71,4 @@ impl InventoryService for InventoryApi {
     async fn list_branch_ops(&self, request: Request<ListBranchOpsRequest>) -> Answer<ListBranchOpsResponse> {
         branch_ops::list(&self.store, request.into_inner()).await.map(Response::new)
     }
-}
-
-fn direct<T>(done: Result<T, Fault>) -> Answer<T> {
-    done.map(Response::new).map_err(Fault::into_direct_status)
 }

@@ -1,7 +1,7 @@
 //! The order service on the wire: names which effect belongs to which call. Decides nothing itself.
 use crate::state::Event;
 use crate::{branch, queries};
-use amends_participant::{Fault, Guard, branch_ops};
+use amends_participant::{Guard, branch_ops, direct_answer};
 use amends_proto::pay::branch::v1::{ListBranchOpsRequest, ListBranchOpsResponse};
 use amends_proto::pay::order::v1::order_service_server::OrderService;
 use amends_proto::pay::order::v1::{
@@ -58,18 +58,14 @@ impl OrderService for OrderApi {
     }
 
     async fn get(&self, request: Request<GetRequest>) -> Answer<Order> {
-        direct(queries::get(&self.store, request.get_ref()).await)
+        direct_answer(queries::get(&self.store, request.get_ref()).await)
     }
 
     async fn list(&self, request: Request<ListRequest>) -> Answer<ListResponse> {
-        direct(queries::list(&self.store, request.get_ref()).await)
+        direct_answer(queries::list(&self.store, request.get_ref()).await)
     }
 
     async fn list_branch_ops(&self, request: Request<ListBranchOpsRequest>) -> Answer<ListBranchOpsResponse> {
         branch_ops::list(&self.store, request.into_inner()).await.map(Response::new)
     }
-}
-
-fn direct<T>(done: Result<T, Fault>) -> Answer<T> {
-    done.map(Response::new).map_err(Fault::into_direct_status)
 }

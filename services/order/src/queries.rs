@@ -1,14 +1,14 @@
 //! Reads for clients and checkers. Changes nothing; knows no branch.
 use crate::branch::wire;
 use crate::entity::{Column, Entity, Model};
-use amends_participant::{Fault, Reason, Refusal, fields};
+use amends_participant::{Fault, Page, Reason, Refusal, fields};
 use amends_proto::pay::money::v1::Money;
 use amends_proto::pay::order::v1::{self as pb, GetRequest, ListRequest, ListResponse};
 use amends_serve::store::Store;
-use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter};
 
 /// Orders in one answer, when the caller names no number.
-const DEFAULT_LIMIT: i32 = 50;
+const DEFAULT_LIMIT: u64 = 50;
 /// Orders in one answer at most; an order may have 100 lines.
 const MAX_LIMIT: i32 = 200;
 
@@ -26,18 +26,8 @@ pub async fn get(store: &Store, request: &GetRequest) -> Result<pb::Order, Fault
 /// # Errors
 /// Bad input, or the database.
 pub async fn list(store: &Store, request: &ListRequest) -> Result<ListResponse, Fault> {
-    let (after, limit) = page(request)?;
-    let mut rows = Entity::find()
-        .filter(Column::Seq.gt(after))
-        .order_by_asc(Column::Seq)
-        .limit(limit + 1)
-        .all(store.reader())
-        .await?;
-    let more = rows.len() as u64 > limit;
-    if more {
-        rows.pop();
-    }
-    let next_cursor = rows.last().filter(|_| more).map(|row| row.seq.to_string()).unwrap_or_default();
+    let page = Page::behind(&request.cursor, page_size(request.limit)?)?;
+    let (rows, next_cursor) = page.read(store.reader(), Entity::find(), Column::Seq, |row| row.seq).await?;
     Ok(ListResponse { orders: rows.into_iter().map(to_wire).collect::<Result<_, DbErr>>()?, next_cursor })
 }
 
@@ -57,17 +47,12 @@ fn selection(request: &GetRequest) -> Result<sea_orm::Select<Entity>, Refusal> {
     Ok(Entity::find().filter(Column::OrderId.eq(&request.order_id)))
 }
 
-fn page(request: &ListRequest) -> Result<(i64, u64), Refusal> {
-    let after = match request.cursor.as_str() {
-        "" => 0,
-        cursor => cursor.parse().map_err(|_not_ours| invalid("cursor: not one of ours"))?,
-    };
-    let limit = match request.limit {
-        0 => DEFAULT_LIMIT,
-        limit @ 1..=MAX_LIMIT => limit,
-        _outside => return Err(invalid(format!("limit: 0 to {MAX_LIMIT}"))),
-    };
-    Ok((after, u64::from(limit.unsigned_abs())))
+fn page_size(limit: i32) -> Result<u64, Refusal> {
+    match limit {
+        0 => Ok(DEFAULT_LIMIT),
+        1..=MAX_LIMIT => Ok(u64::from(limit.unsigned_abs())),
+        _outside => Err(invalid(format!("limit: 0 to {MAX_LIMIT}"))),
+    }
 }
 
 fn to_wire(order: Model) -> Result<pb::Order, DbErr> {

@@ -2,9 +2,9 @@
 //! nothing by itself.
 
 use crate::state::OpEvent;
-use crate::validate::{self, Grant};
+use crate::validate::Grant;
 use crate::{branch, direct, queries};
-use amends_participant::{Fault, Guard, Reason, Refusal, branch_ops, idempotency};
+use amends_participant::{Guard, Refusal, branch_ops, direct_answer, idempotency};
 use amends_proto::pay::branch::v1::{ListBranchOpsRequest, ListBranchOpsResponse};
 use amends_proto::pay::points::v1::points_service_server::PointsService;
 use amends_proto::pay::points::v1::{
@@ -13,7 +13,6 @@ use amends_proto::pay::points::v1::{
 };
 use amends_serve::store::Store;
 use futures::FutureExt as _;
-use sea_orm::DbErr;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
@@ -76,25 +75,19 @@ impl PointsService for Api {
     }
 
     async fn get(&self, request: Request<GetRequest>) -> Answer<PointsAccount> {
-        let user_id = validate::user_id(&request.get_ref().user_id).map_err(refused)?;
-        match queries::account(self.store.reader(), &user_id).await.map_err(failed)? {
-            Some(account) => Ok(Response::new(queries::show_account(account))),
-            None => Err(refused(Refusal::new(Reason::AccountNotFound, "the user never had points"))),
-        }
+        direct_answer(queries::account(self.store.reader(), request.get_ref()).await)
     }
 
     async fn list_ops(&self, request: Request<ListRequest>) -> Answer<ListOpsResponse> {
-        let page = queries::Page::checked(request.get_ref()).map_err(refused)?;
-        queries::ops(self.store.reader(), page).await.map(Response::new).map_err(failed)
+        direct_answer(queries::ops(self.store.reader(), request.get_ref()).await)
     }
 
     async fn list_accounts(&self, request: Request<ListRequest>) -> Answer<ListAccountsResponse> {
-        let page = queries::Page::checked(request.get_ref()).map_err(refused)?;
-        queries::accounts(self.store.reader(), page).await.map(Response::new).map_err(failed)
+        direct_answer(queries::accounts(self.store.reader(), request.get_ref()).await)
     }
 
     async fn grant(&self, request: Request<GrantRequest>) -> Answer<PointsAccount> {
-        let grant = Grant::checked(request.get_ref()).map_err(refused)?;
+        let grant = Grant::checked(request.get_ref()).map_err(Refusal::into_direct_status)?;
         let key = request.get_ref().idempotency_key.clone();
         let op_id = Uuid::now_v7().to_string();
         idempotency::run(&self.guard, request, &key, move |tx, call| {
@@ -110,12 +103,4 @@ impl PointsService for Api {
     async fn list_branch_ops(&self, request: Request<ListBranchOpsRequest>) -> Answer<ListBranchOpsResponse> {
         branch_ops::list(&self.store, request.into_inner()).await.map(Response::new)
     }
-}
-
-fn refused(refusal: Refusal) -> Status {
-    refusal.into_direct_status()
-}
-
-fn failed(error: DbErr) -> Status {
-    Fault::Store(error).into_direct_status()
 }

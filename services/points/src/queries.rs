@@ -2,64 +2,35 @@
 
 use crate::entity::{OpKind, points_account, points_op};
 use crate::state::OpState;
-use amends_participant::{Reason, Refusal, fields};
-use amends_proto::pay::points::v1::{self as wire, ListRequest};
-use sea_orm::{ColumnTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use crate::validate;
+use amends_participant::{Fault, Page, Reason, Refusal, fields};
+use amends_proto::pay::points::v1::{self as wire, GetRequest, ListRequest};
+use sea_orm::{ColumnTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter};
 
-/// Where a page starts and how long it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Page {
-    after_seq: i64,
-    limit: u64,
-}
-
-impl Page {
-    /// Checks cursor and limit.
-    pub fn checked(request: &ListRequest) -> Result<Page, Refusal> {
-        let after_seq = match request.cursor.as_str() {
-            "" => 0,
-            cursor => cursor.parse().map_err(|_| foreign_cursor())?,
-        };
-        Ok(Page { after_seq, limit: fields::page_size(request.limit)? })
-    }
-
-    /// Cuts the one row too many that was read, and says where the next page starts.
-    fn cut<Row>(self, mut rows: Vec<Row>, seq: impl Fn(&Row) -> i64) -> (Vec<Row>, String) {
-        let more = rows.len() as u64 > self.limit;
-        if more {
-            rows.pop();
-        }
-        let next = rows.last().filter(|_| more).map_or_else(String::new, |row| seq(row).to_string());
-        (rows, next)
-    }
-}
-
-/// The purse of one user, if there is one.
-pub async fn account(db: &DatabaseConnection, user_id: &str) -> Result<Option<points_account::Model>, DbErr> {
-    points_account::Entity::find().filter(points_account::Column::UserId.eq(user_id)).one(db).await
+/// The purse of one user.
+pub async fn account(db: &DatabaseConnection, request: &GetRequest) -> Result<wire::PointsAccount, Fault> {
+    let user_id = validate::user_id(&request.user_id)?;
+    let purse = points_account::Entity::find().filter(points_account::Column::UserId.eq(user_id));
+    let missing = || Refusal::new(Reason::AccountNotFound, "the user never had points");
+    Ok(show_account(purse.one(db).await?.ok_or_else(missing)?))
 }
 
 /// A page of purses.
-pub async fn accounts(db: &DatabaseConnection, page: Page) -> Result<wire::ListAccountsResponse, DbErr> {
-    let rows = points_account::Entity::find()
-        .filter(points_account::Column::Seq.gt(page.after_seq))
-        .order_by_asc(points_account::Column::Seq)
-        .limit(page.limit + 1)
-        .all(db)
-        .await?;
-    let (rows, next_cursor) = page.cut(rows, |row| row.seq);
+pub async fn accounts(
+    db: &DatabaseConnection,
+    request: &ListRequest,
+) -> Result<wire::ListAccountsResponse, Fault> {
+    let page = Page::checked(&request.cursor, request.limit)?;
+    let (rows, next_cursor) =
+        page.read(db, points_account::Entity::find(), points_account::Column::Seq, |row| row.seq).await?;
     Ok(wire::ListAccountsResponse { accounts: rows.into_iter().map(show_account).collect(), next_cursor })
 }
 
 /// A page of ops.
-pub async fn ops(db: &DatabaseConnection, page: Page) -> Result<wire::ListOpsResponse, DbErr> {
-    let rows = points_op::Entity::find()
-        .filter(points_op::Column::Seq.gt(page.after_seq))
-        .order_by_asc(points_op::Column::Seq)
-        .limit(page.limit + 1)
-        .all(db)
-        .await?;
-    let (rows, next_cursor) = page.cut(rows, |row| row.seq);
+pub async fn ops(db: &DatabaseConnection, request: &ListRequest) -> Result<wire::ListOpsResponse, Fault> {
+    let page = Page::checked(&request.cursor, request.limit)?;
+    let (rows, next_cursor) =
+        page.read(db, points_op::Entity::find(), points_op::Column::Seq, |row| row.seq).await?;
     let ops = rows.into_iter().map(show_op).collect::<Result<_, _>>()?;
     Ok(wire::ListOpsResponse { ops, next_cursor })
 }
@@ -108,8 +79,4 @@ fn show_op(row: points_op::Model) -> Result<wire::PointsOp, DbErr> {
         state: state.into(),
         created_at: Some(fields::timestamp(row.created_us)),
     })
-}
-
-fn foreign_cursor() -> Refusal {
-    Refusal::new(Reason::InvalidRequest, "cursor: not from an earlier answer")
 }
