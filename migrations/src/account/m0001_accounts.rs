@@ -1,5 +1,7 @@
 //! Accounts, holds and double entries. Knows no rule of the service beyond what the store itself can refuse.
+use crate::columns::{counted, positive};
 use sea_orm_migration::prelude::*;
+use sea_orm_migration::schema::{big_integer, big_integer_null, big_pk_auto, text, text_null};
 
 /// The first tables of the account service.
 #[derive(DeriveMigrationName)]
@@ -17,36 +19,16 @@ impl MigrationTrait for Migration {
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         for table in ["entry", "hold", "account"] {
-            manager.drop_table(Table::drop().table(Alias::new(table)).to_owned()).await?;
+            manager.drop_table(Table::drop().table(table).to_owned()).await?;
         }
         Ok(())
     }
 }
 
-fn name(column: &'static str) -> Alias {
-    Alias::new(column)
-}
-
-fn seq() -> ColumnDef {
-    ColumnDef::new(name("seq")).big_integer().not_null().auto_increment().primary_key().take()
-}
-
-fn text(column: &'static str) -> ColumnDef {
-    ColumnDef::new(name(column)).text().not_null().take()
-}
-
-fn number(column: &'static str) -> ColumnDef {
-    ColumnDef::new(name(column)).big_integer().not_null().take()
-}
-
-fn counted(column: &'static str) -> ColumnDef {
-    number(column).check(Expr::col(name(column)).gte(0)).take()
-}
-
 fn account() -> TableCreateStatement {
     Table::create()
-        .table(name("account"))
-        .col(seq())
+        .table("account")
+        .col(big_pk_auto("seq"))
         .col(text("account_id").unique_key())
         .col(text("owner"))
         .col(text("kind"))
@@ -55,70 +37,64 @@ fn account() -> TableCreateStatement {
         .col(counted("debits_posted"))
         .col(counted("credits_pending"))
         .col(counted("credits_posted"))
-        .col(ColumnDef::new(name("floor")).big_integer().null())
+        .col(big_integer_null("floor"))
         .col(text("state"))
-        .col(number("version"))
-        .col(number("created_us"))
+        .col(big_integer("version"))
+        .col(big_integer("created_us"))
         .to_owned()
 }
 
 fn hold() -> TableCreateStatement {
     Table::create()
-        .table(name("hold"))
-        .col(seq())
+        .table("hold")
+        .col(big_pk_auto("seq"))
         .col(text("gid"))
         .col(text("branch_id"))
         .col(text("transfer_id"))
         .col(text("debit_account_id"))
         .col(text("credit_account_id"))
-        .col(number("amount").check(Expr::col(name("amount")).gt(0)))
+        .col(positive("amount"))
         .col(text("currency"))
         .col(counted("reversed"))
         .col(text("state"))
         .col(text("code"))
         .col(text("order_id"))
-        .col(ColumnDef::new(name("expires_us")).big_integer().null())
-        .col(number("version"))
-        .col(number("created_us"))
-        .check(Expr::col(name("reversed")).lte(Expr::col(name("amount"))))
+        .col(big_integer_null("expires_us"))
+        .col(big_integer("version"))
+        .col(big_integer("created_us"))
+        .check(Expr::col("reversed").lte(Expr::col("amount")))
         .to_owned()
 }
 
 fn hold_by_branch() -> IndexCreateStatement {
-    Index::create()
-        .name("hold_by_branch")
-        .table(name("hold"))
-        .col(name("gid"))
-        .col(name("branch_id"))
-        .unique()
-        .to_owned()
+    Index::create().name("hold_by_branch").table("hold").col("gid").col("branch_id").unique().to_owned()
 }
 
 fn entry() -> TableCreateStatement {
     Table::create()
-        .table(name("entry"))
-        .col(seq())
+        .table("entry")
+        .col(big_pk_auto("seq"))
         .col(text("txn_id"))
-        .col(number("line"))
+        .col(big_integer("line"))
         .col(text("debit_account_id"))
         .col(text("credit_account_id"))
-        .col(number("amount").check(Expr::col(name("amount")).gt(0)))
+        .col(positive("amount"))
         .col(text("currency"))
         .col(text("code"))
         .col(text("source"))
         .col(text("source_id"))
-        .col(ColumnDef::new(name("corrects")).text().null())
-        .col(number("created_us"))
+        .col(text_null("corrects"))
+        .col(big_integer("created_us"))
         .to_owned()
 }
 
 fn entry_by_source() -> IndexCreateStatement {
     Index::create()
         .name("entry_by_source")
-        .table(name("entry"))
-        .col(name("source"))
-        .col(name("source_id"))
-        .col(name("line"))
+        .table("entry")
+        .col("source")
+        .col("source_id")
+        .col("line")
         .unique()
         .to_owned()
 }

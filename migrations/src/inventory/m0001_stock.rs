@@ -1,5 +1,6 @@
 //! Table of the stock, one row for each sku.
 use sea_orm_migration::prelude::*;
+use sea_orm_migration::schema::{big_integer, string_len};
 
 /// Makes the table `stock`.
 #[derive(DeriveMigrationName)]
@@ -12,13 +13,13 @@ impl MigrationTrait for Migration {
             .create_table(
                 Table::create()
                     .table("stock")
-                    .col(ColumnDef::new("sku").string_len(64).not_null().primary_key())
-                    .col(ColumnDef::new("received").big_integer().not_null())
-                    .col(ColumnDef::new("on_hand").big_integer().not_null())
-                    .col(ColumnDef::new("reserved").big_integer().not_null())
-                    .col(ColumnDef::new("sold").big_integer().not_null())
-                    .col(ColumnDef::new("returned").big_integer().not_null())
-                    .col(ColumnDef::new("version").big_integer().not_null())
+                    .col(string_len("sku", 64).primary_key())
+                    .col(big_integer("received"))
+                    .col(big_integer("on_hand"))
+                    .col(big_integer("reserved"))
+                    .col(big_integer("sold"))
+                    .col(big_integer("returned"))
+                    .col(big_integer("version"))
                     .to_owned(),
             )
             .await

@@ -1,5 +1,6 @@
 //! Table of the reservations, one for each branch. `seq` is the order in which they were made.
 use sea_orm_migration::prelude::*;
+use sea_orm_migration::schema::{big_integer, big_pk_auto, json_binary, string_len};
 
 /// Makes the table `reservation`.
 #[derive(DeriveMigrationName)]
@@ -12,17 +13,17 @@ impl MigrationTrait for Migration {
             .create_table(
                 Table::create()
                     .table("reservation")
-                    .col(ColumnDef::new("seq").big_integer().not_null().auto_increment().primary_key())
-                    .col(ColumnDef::new("gid").string_len(36).not_null())
-                    .col(ColumnDef::new("branch_id").string_len(16).not_null())
-                    .col(ColumnDef::new("reservation_id").string_len(36).not_null())
-                    .col(ColumnDef::new("order_id").string_len(36).not_null())
-                    .col(ColumnDef::new("lines").json_binary().not_null())
-                    .col(ColumnDef::new("state").string_len(32).not_null())
-                    .col(ColumnDef::new("created_at_us").big_integer().not_null())
-                    .col(ColumnDef::new("updated_at_us").big_integer().not_null())
-                    .col(ColumnDef::new("expires_at_us").big_integer().not_null())
-                    .col(ColumnDef::new("version").big_integer().not_null())
+                    .col(big_pk_auto("seq"))
+                    .col(string_len("gid", 36))
+                    .col(string_len("branch_id", 16))
+                    .col(string_len("reservation_id", 36))
+                    .col(string_len("order_id", 36))
+                    .col(json_binary("lines"))
+                    .col(string_len("state", 32))
+                    .col(big_integer("created_at_us"))
+                    .col(big_integer("updated_at_us"))
+                    .col(big_integer("expires_at_us"))
+                    .col(big_integer("version"))
                     .to_owned(),
             )
             .await?;

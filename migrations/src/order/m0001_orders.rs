@@ -1,5 +1,6 @@
 //! Table of the orders. `seq` is the order in which they were recorded: a place to go on from when listing.
 use sea_orm_migration::prelude::*;
+use sea_orm_migration::schema::{big_integer, big_pk_auto, json_binary, string_len, string_len_null};
 
 /// Makes the table `orders`.
 #[derive(DeriveMigrationName)]
@@ -12,24 +13,24 @@ impl MigrationTrait for Migration {
             .create_table(
                 Table::create()
                     .table("orders")
-                    .col(ColumnDef::new("seq").big_integer().not_null().auto_increment().primary_key())
-                    .col(ColumnDef::new("order_id").string_len(36).not_null().unique_key())
-                    .col(ColumnDef::new("merchant_id").string_len(64).not_null())
-                    .col(ColumnDef::new("out_trade_no").string_len(64).not_null())
-                    .col(ColumnDef::new("user_id").string_len(64).not_null())
-                    .col(ColumnDef::new("lines").json_binary().not_null())
-                    .col(ColumnDef::new("currency").string_len(3).not_null())
-                    .col(ColumnDef::new("total_minor").big_integer().not_null())
-                    .col(ColumnDef::new("paid_minor").big_integer().not_null())
-                    .col(ColumnDef::new("refunded_minor").big_integer().not_null())
-                    .col(ColumnDef::new("state").string_len(32).not_null())
-                    .col(ColumnDef::new("payment_id").string_len(36))
-                    .col(ColumnDef::new("gid").string_len(36).not_null())
-                    .col(ColumnDef::new("branch_id").string_len(16).not_null())
-                    .col(ColumnDef::new("created_at_us").big_integer().not_null())
-                    .col(ColumnDef::new("updated_at_us").big_integer().not_null())
-                    .col(ColumnDef::new("pay_until_us").big_integer().not_null())
-                    .col(ColumnDef::new("version").big_integer().not_null())
+                    .col(big_pk_auto("seq"))
+                    .col(string_len("order_id", 36).unique_key())
+                    .col(string_len("merchant_id", 64))
+                    .col(string_len("out_trade_no", 64))
+                    .col(string_len("user_id", 64))
+                    .col(json_binary("lines"))
+                    .col(string_len("currency", 3))
+                    .col(big_integer("total_minor"))
+                    .col(big_integer("paid_minor"))
+                    .col(big_integer("refunded_minor"))
+                    .col(string_len("state", 32))
+                    .col(string_len_null("payment_id", 36))
+                    .col(string_len("gid", 36))
+                    .col(string_len("branch_id", 16))
+                    .col(big_integer("created_at_us"))
+                    .col(big_integer("updated_at_us"))
+                    .col(big_integer("pay_until_us"))
+                    .col(big_integer("version"))
                     .to_owned(),
             )
             .await?;
