@@ -57,13 +57,15 @@ async fn killed_processes_lose_nothing_that_was_acknowledged() {
     let restarted = SystemTime::now();
     load.stop();
     all_end(&load, clients).await;
+    let targets = Targets::from_topology(&stack.address(Role::Orchestrator)).await.unwrap();
+    dtm_ends(&targets, restarted).await;
     let ends = acknowledged_is_kept(&load).await;
     let repeated = load.progress().borrow().repeated;
     tell(&format!("{repeated} acknowledgements were lost and came when the request was repeated"));
     assert!(repeated > 0, "no acknowledgement was lost: the orchestrator never died at the right moment");
     judge_kills(&kills, &ends);
     judge_ends(&ends, restarted);
-    sound(&stack, ends.len()).await;
+    sound(&targets, ends.len()).await;
     tell(&format!("all of it took {:.1} s", began.elapsed().as_secs_f64()));
     stack.stop().await;
 }
@@ -152,14 +154,17 @@ fn time(time: &Option<Timestamp>) -> SystemTime {
     time.unwrap().try_into().unwrap()
 }
 
-/// DTM comes to the same ends, nobody started anything else, and no invariant is broken.
-async fn sound(stack: &Stack, checkouts: usize) {
-    let targets = Targets::from_topology(&stack.address(Role::Orchestrator)).await.unwrap();
-    let began = Instant::now();
-    let quiet = amends_checkers::wait_quiet(&targets, SOON).await.must("wait for quiet");
-    tell(&format!("DTM was quiet {:.1} s later", began.elapsed().as_secs_f64()));
+/// DTM comes to an end with everything, too.
+async fn dtm_ends(targets: &Targets, restarted: SystemTime) {
+    let quiet = amends_checkers::wait_quiet(targets, SOON).await.must("wait for quiet");
+    let took = restarted.elapsed().unwrap_or_default();
+    tell(&format!("DTM was quiet {:.1} s after the last restart", took.as_secs_f64()));
     assert_eq!(quiet, Quiet::Reached);
-    let snapshot = amends_checkers::read(&targets).await.must("read everything");
+}
+
+/// Nobody started anything else, and no invariant is broken.
+async fn sound(targets: &Targets, checkouts: usize) {
+    let snapshot = amends_checkers::read(targets).await.must("read everything");
     assert_eq!(snapshot.transactions.len(), checkouts, "each request made one global transaction");
     let report = amends_checkers::judge(&snapshot);
     assert!(report.is_clean(), "{:#?}", report.violations());
