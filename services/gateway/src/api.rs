@@ -1,7 +1,6 @@
 //! The gateway on the wire. Thin: every method hands over to `branch` or `queries`.
 
-use amends_participant::Fault;
-use amends_participant::branch_ops;
+use amends_participant::{branch_ops, direct_answer};
 use amends_proto::pay::branch::v1::{ListBranchOpsRequest, ListBranchOpsResponse};
 use amends_proto::pay::gateway::v1::gateway_service_server::GatewayService;
 use amends_proto::pay::gateway::v1::{
@@ -29,10 +28,6 @@ impl GatewayApi {
     }
 }
 
-fn direct<T>(result: Result<T, Fault>) -> Answer<T> {
-    result.map(Response::new).map_err(Fault::into_direct_status)
-}
-
 #[tonic::async_trait]
 impl GatewayService for GatewayApi {
     async fn try_pay(&self, request: Request<PayRequest>) -> Answer<PayResponse> {
@@ -56,19 +51,19 @@ impl GatewayService for GatewayApi {
     }
 
     async fn get_payment(&self, request: Request<GetPaymentRequest>) -> Answer<Payment> {
-        direct(queries::get_payment(&self.cashier, request.get_ref()).await)
+        direct_answer(queries::get_payment(&self.cashier, request.get_ref()).await)
     }
 
     async fn list_payments(&self, request: Request<ListRequest>) -> Answer<ListPaymentsResponse> {
-        direct(queries::list_payments(self.cashier.guard().store(), request.get_ref()).await)
+        direct_answer(queries::list_payments(self.cashier.guard().store(), request.get_ref()).await)
     }
 
     async fn list_attempts(&self, request: Request<ListRequest>) -> Answer<ListAttemptsResponse> {
-        direct(queries::list_attempts(self.cashier.guard().store(), request.get_ref()).await)
+        direct_answer(queries::list_attempts(self.cashier.guard().store(), request.get_ref()).await)
     }
 
     async fn list_in_doubt(&self, request: Request<ListRequest>) -> Answer<ListInDoubtResponse> {
-        direct(queries::list_in_doubt(self.cashier.guard().store(), request.get_ref()).await)
+        direct_answer(queries::list_in_doubt(self.cashier.guard().store(), request.get_ref()).await)
     }
 
     async fn list_branch_ops(&self, request: Request<ListBranchOpsRequest>) -> Answer<ListBranchOpsResponse> {

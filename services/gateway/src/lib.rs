@@ -2,14 +2,13 @@
 //! is in doubt. Knows no other participant, no coordinator, and of the processor only what it answers.
 
 use std::future::Future;
-use std::sync::Arc;
 use std::time::Duration;
 
 use amends_migrations::gateway::Migrator;
-use amends_participant::{BranchArgs, Guard, GuardLayer, SystemClock};
+use amends_participant::{BranchArgs, Guard, GuardLayer, Participant};
 use amends_proto::pay::gateway::v1::gateway_service_server::{GatewayServiceServer, SERVICE_NAME};
-use amends_serve::grpc::{self, MAX_MESSAGE_BYTES};
-use amends_serve::{ProcessArgs, listener};
+use amends_serve::ProcessArgs;
+use amends_serve::grpc::MAX_MESSAGE_BYTES;
 use tonic::service::Routes;
 
 mod api;
@@ -89,19 +88,14 @@ impl Args {
 /// # Errors
 /// The keys cannot be read, the database not opened, the address not listened on, or the server broke down.
 pub async fn run(args: Args, shutdown: impl Future<Output = ()> + Send) -> anyhow::Result<()> {
-    let auth = args.branch.auth()?;
-    let store = args.process.open_store::<Migrator>(ROLE).await?;
-    let guard = Guard::new(store.clone(), auth, Arc::new(SystemClock));
-    let gateway = Gateway::new(guard, &args.psp, args.tuning())?;
-    let listener = listener::bind(args.process.listen_or(DEFAULT_PORT)).await?;
-    tracing::info!(role = ROLE, address = %listener.local_addr()?, "listening");
-    let options = args.process.grpc_options(&[SERVICE_NAME]);
+    let participant = Participant { role: ROLE, service_name: SERVICE_NAME, default_port: DEFAULT_PORT };
+    let opened = participant.open::<Migrator>(&args.process, &args.branch).await?;
+    let gateway = Gateway::new(opened.guard.clone(), &args.psp, args.tuning())?;
     tokio::select! {
-        served = grpc::serve(listener, gateway.routes(), options, shutdown) => served?,
+        served = opened.serve(gateway.routes(), shutdown) => served?,
         () = gateway.find_out() => {}
     }
-    store.close().await?;
-    Ok(())
+    Ok(opened.close().await?)
 }
 
 /// The participant over an opened and migrated database.

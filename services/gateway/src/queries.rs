@@ -1,44 +1,20 @@
 //! Reads: one payment, and lists in the order in which rows were made. They change nothing; `force_query` asks the
 //! processor first, which may.
 
-use amends_participant::{Fault, Reason, Refusal, fields};
+use amends_participant::{Fault, Page, Reason, Refusal, fields};
 use amends_proto::pay::gateway::v1::{
     Attempt, AttemptOp, AttemptState as WireAttemptState, GetPaymentRequest, InDoubtItem,
     ListAttemptsResponse, ListInDoubtResponse, ListPaymentsResponse, ListRequest, Payment,
 };
 use amends_proto::pay::money::v1::Money;
 use amends_serve::store::Store;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::EntityTrait;
 
 use crate::branch::hurry;
 use crate::cashier::Cashier;
 use crate::entity::{AttemptState, attempt, in_doubt_item, payment};
 use crate::rows::{self, wire_state};
 use crate::state::PspOp;
-
-/// Where a page begins and how long it is.
-struct Page {
-    after: i64,
-    limit: u64,
-}
-
-impl Page {
-    fn of(request: &ListRequest) -> Result<Page, Refusal> {
-        let after = match request.cursor.as_str() {
-            "" => 0,
-            text => {
-                text.parse().map_err(|_| Refusal::new(Reason::InvalidRequest, "cursor is none of ours"))?
-            }
-        };
-        Ok(Page { after, limit: fields::page_size(request.limit)? })
-    }
-
-    /// The place to go on from after these rows; empty when there are no more.
-    fn next_cursor(&self, seqs: &[i64]) -> String {
-        let full = seqs.len() as u64 == self.limit;
-        seqs.last().filter(|_| full).map(ToString::to_string).unwrap_or_default()
-    }
-}
 
 /// One payment.
 pub async fn get_payment(cashier: &Cashier, request: &GetPaymentRequest) -> Result<Payment, Fault> {
@@ -58,42 +34,28 @@ pub async fn get_payment(cashier: &Cashier, request: &GetPaymentRequest) -> Resu
 
 /// A page of payments.
 pub async fn list_payments(store: &Store, request: &ListRequest) -> Result<ListPaymentsResponse, Fault> {
-    let page = Page::of(request)?;
-    let rows = payment::Entity::find()
-        .filter(payment::Column::Seq.gt(page.after))
-        .order_by_asc(payment::Column::Seq)
-        .limit(page.limit)
-        .all(store.reader())
-        .await?;
-    let next_cursor = page.next_cursor(&rows.iter().map(|row| row.seq).collect::<Vec<_>>());
+    let page = Page::checked(&request.cursor, request.limit)?;
+    let (rows, next_cursor) =
+        page.read(store.reader(), payment::Entity::find(), payment::Column::Seq, |row| row.seq).await?;
     let payments = rows.into_iter().map(wire_payment).collect::<Result<_, _>>()?;
     Ok(ListPaymentsResponse { payments, next_cursor })
 }
 
 /// A page of attempts.
 pub async fn list_attempts(store: &Store, request: &ListRequest) -> Result<ListAttemptsResponse, Fault> {
-    let page = Page::of(request)?;
-    let rows = attempt::Entity::find()
-        .filter(attempt::Column::Seq.gt(page.after))
-        .order_by_asc(attempt::Column::Seq)
-        .limit(page.limit)
-        .all(store.reader())
-        .await?;
-    let next_cursor = page.next_cursor(&rows.iter().map(|row| row.seq).collect::<Vec<_>>());
+    let page = Page::checked(&request.cursor, request.limit)?;
+    let (rows, next_cursor) =
+        page.read(store.reader(), attempt::Entity::find(), attempt::Column::Seq, |row| row.seq).await?;
     let attempts = rows.into_iter().map(wire_attempt).collect::<Result<_, _>>()?;
     Ok(ListAttemptsResponse { attempts, next_cursor })
 }
 
 /// A page of items in doubt.
 pub async fn list_in_doubt(store: &Store, request: &ListRequest) -> Result<ListInDoubtResponse, Fault> {
-    let page = Page::of(request)?;
-    let rows = in_doubt_item::Entity::find()
-        .filter(in_doubt_item::Column::Seq.gt(page.after))
-        .order_by_asc(in_doubt_item::Column::Seq)
-        .limit(page.limit)
-        .all(store.reader())
+    let page = Page::checked(&request.cursor, request.limit)?;
+    let (rows, next_cursor) = page
+        .read(store.reader(), in_doubt_item::Entity::find(), in_doubt_item::Column::Seq, |row| row.seq)
         .await?;
-    let next_cursor = page.next_cursor(&rows.iter().map(|row| row.seq).collect::<Vec<_>>());
     Ok(ListInDoubtResponse { items: rows.into_iter().map(wire_item).collect(), next_cursor })
 }
 
