@@ -45,7 +45,7 @@ struct Checkout {
     /// Makes a repeated start harmless: the same id with the same content answers the same gid [default: a new one]
     #[arg(long, value_name = "ID")]
     request_id: Option<String>,
-    /// Your own name of the deed [default: <merchant_id>/<out_trade_no>]
+    /// Your own name of the deed [default: MERCHANT_ID/OUT_TRADE_NO]
     #[arg(long, value_name = "KEY")]
     business_key: Option<String>,
     /// Wait so many seconds for the end

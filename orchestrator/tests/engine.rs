@@ -186,6 +186,7 @@ fn row(plan: &Plan) -> Row {
         mode: "saga".into(),
         business_key: plan.body().business_key.clone(),
         status: Status::Accepted.name().into(),
+        reason: String::new(),
         is_open: true,
         needs_attention: false,
         coordinator: "dtm".into(),

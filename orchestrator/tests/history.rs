@@ -79,6 +79,7 @@ fn row(gid: &str, key: &str) -> Row {
         mode: "saga".into(),
         business_key: key.into(),
         status: "accepted".into(),
+        reason: String::new(),
         is_open: true,
         needs_attention: false,
         coordinator: "dtm".into(),

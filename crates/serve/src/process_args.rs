@@ -18,7 +18,7 @@ pub struct ProcessArgs {
     /// Folder of the embedded database and of the keys
     #[arg(long, env = "AMENDS_DATA_DIR", value_name = "DIR", default_value = ".amends")]
     pub data_dir: PathBuf,
-    /// Database: sqlite://path or postgres://…; default is sqlite://<data-dir>/<role>.db
+    /// Database: sqlite://path or postgres://…; default is sqlite://DATA_DIR/ROLE.db
     #[arg(long, env = "AMENDS_DATABASE_URL", value_name = "URL", hide_env_values = true)]
     pub database_url: Option<String>,
     /// Refuse to start instead of migrating a database that is behind

@@ -17,6 +17,7 @@ enum GlobalTransaction {
     Mode,
     BusinessKey,
     Status,
+    Reason,
     IsOpen,
     NeedsAttention,
     Coordinator,
@@ -101,6 +102,7 @@ fn global_transaction() -> TableCreateStatement {
         .col(ColumnDef::new(GlobalTransaction::Mode).text().not_null())
         .col(ColumnDef::new(GlobalTransaction::BusinessKey).text().not_null())
         .col(ColumnDef::new(GlobalTransaction::Status).text().not_null())
+        .col(ColumnDef::new(GlobalTransaction::Reason).text().not_null())
         .col(ColumnDef::new(GlobalTransaction::IsOpen).boolean().not_null())
         .col(ColumnDef::new(GlobalTransaction::NeedsAttention).boolean().not_null())
         .col(ColumnDef::new(GlobalTransaction::Coordinator).text().not_null())

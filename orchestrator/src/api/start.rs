@@ -64,6 +64,7 @@ pub async fn start(
         mode: mode_name(plan.mode()).to_owned(),
         business_key: plan.body().business_key.clone(),
         status: Status::Accepted.name().to_owned(),
+        reason: String::new(),
         is_open: true,
         needs_attention: false,
         coordinator: engine.coordinator().name().to_owned(),

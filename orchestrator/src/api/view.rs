@@ -31,6 +31,7 @@ pub fn row(row: &global_transaction::Model) -> pb::GlobalTransaction {
     pb::GlobalTransaction {
         gid: row.gid.clone(),
         status: status_named(&row.status).into(),
+        reason: row.reason.clone(),
         definition: row.definition.clone(),
         definition_version: row.definition_version,
         mode: mode.into(),

@@ -7,6 +7,7 @@ use super::silence::Silence;
 use crate::history::entity::event;
 use crate::history::{
     Append, AppendError, Event, Fact, FlatFact, History, HistoryWriter, Loaded, NewTransaction, Row, State,
+    bounded,
 };
 use crate::plan::{OpRef, Plan};
 use std::collections::HashMap;
@@ -287,6 +288,7 @@ impl Live {
         let shown = |state: &State| (state.status(), state.attention.is_empty());
         let row = (new.is_some() || shown(before) != shown(after)).then(|| Row {
             status: after.status().name().to_owned(),
+            reason: after.cause().map(|cause| bounded(cause.text())).unwrap_or_default(),
             is_open: after.end.is_none(),
             needs_attention: !after.attention.is_empty(),
             finished_at_us: after.finished_us,

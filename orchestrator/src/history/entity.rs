@@ -33,6 +33,9 @@ pub mod global_transaction {
         /// Short lower-case status.
         #[sea_orm(column_type = "Text")]
         pub status: String,
+        /// Why it did not, or will not, succeed; empty if nothing speaks against it.
+        #[sea_orm(column_type = "Text")]
+        pub reason: String,
         /// Not ended.
         pub is_open: bool,
         /// A person is needed.

@@ -180,7 +180,13 @@ async fn upsert_rows(
 ) -> Result<(), DbErr> {
     use global_transaction::Column;
     let newest = OnConflict::column(Column::Gid)
-        .update_columns([Column::Status, Column::IsOpen, Column::NeedsAttention, Column::FinishedAtUs])
+        .update_columns([
+            Column::Status,
+            Column::Reason,
+            Column::IsOpen,
+            Column::NeedsAttention,
+            Column::FinishedAtUs,
+        ])
         .to_owned();
     global_transaction::Entity::insert_many(rows)
         .on_conflict(newest)
