@@ -110,7 +110,7 @@ fn money(minor_units: i64, currency: &str) -> Option<Money> {
 
 const INPUTS: [Wrong<CheckoutInput>; 32] = [
     ("an order_id of version 4", "INVALID_REQUEST", |it| {
-        it.order_id = "0192d3c4-5b6a-4f01-8abc-0123456789ab".into()
+        it.order_id = "0192d3c4-5b6a-4f01-8abc-0123456789ab".into();
     }),
     ("an order_id in capitals", "INVALID_REQUEST", |it| it.order_id = it.order_id.to_uppercase()),
     ("an order_id that is none", "INVALID_REQUEST", |it| it.order_id = "1".into()),
@@ -152,7 +152,7 @@ const CARD_NUMBERS: [Wrong<CheckoutInput>; 7] = [
     ("sku", "PAN_REJECTED", |it| it.lines[0].sku = CARD_NUMBER.into()),
     ("card_token", "PAN_REJECTED", |it| it.card.as_mut().unwrap().card_token = CARD_NUMBER.into()),
     ("card_fingerprint", "PAN_REJECTED", |it| {
-        it.card.as_mut().unwrap().card_fingerprint = CARD_NUMBER.into()
+        it.card.as_mut().unwrap().card_fingerprint = CARD_NUMBER.into();
     }),
     ("method", "PAN_REJECTED", |it| it.card.as_mut().unwrap().method = CARD_NUMBER.into()),
 ];

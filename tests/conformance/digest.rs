@@ -111,3 +111,35 @@ async fn numbers(db: &DatabaseConnection, query: &str) -> Vec<i64> {
     let rows = db.query_all_raw(Statement::from_string(DbBackend::Sqlite, query)).await.unwrap();
     rows.iter().map(|row| row.try_get_by_index(0).unwrap()).collect()
 }
+
+#[tokio::test]
+async fn a_planted_change_is_seen_in_business_tables_and_counted_in_the_guard() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("planted.db");
+    let writer = Database::connect(format!("sqlite://{}?mode=rwc", path.display())).await.unwrap();
+    let write = async |statement: &str| writer.execute_unprepared(statement).await.unwrap();
+    write("CREATE TABLE stock (sku TEXT, on_hand BIGINT, state TEXT, hash BLOB, at_us BIGINT)").await;
+    write("CREATE TABLE branch_op (gid TEXT)").await;
+    write("INSERT INTO stock VALUES ('tea', 7, 'held', x'00', 1), ('rice', 1, 'held', NULL, 1)").await;
+    let store = Store::open(&path).await;
+    let (before, sums) = (store.snapshot().await, store.footprint().await);
+    assert_eq!(store.snapshot().await, before);
+    for (planted, in_sums) in [
+        ("UPDATE stock SET on_hand = on_hand + 1 WHERE sku = 'tea'", true),
+        ("UPDATE stock SET state = 'sold' WHERE sku = 'tea'", true),
+        ("UPDATE stock SET hash = x'01' WHERE sku = 'tea'", false),
+        ("UPDATE stock SET hash = x'' WHERE sku = 'rice'", false),
+        ("UPDATE stock SET at_us = 2 WHERE sku = 'rice'", false),
+        ("DELETE FROM stock WHERE sku = 'rice'", true),
+    ] {
+        let (rows, earlier) = (store.snapshot().await.rows, store.footprint().await);
+        write(planted).await;
+        assert_ne!(store.snapshot().await.rows, rows, "{planted}");
+        assert_eq!(!difference(&earlier, &store.footprint().await).is_empty(), in_sums, "{planted}");
+    }
+    let rows = store.snapshot().await.rows;
+    write("INSERT INTO branch_op VALUES ('g')").await;
+    let after = store.snapshot().await;
+    assert_eq!((after.rows, after.remembered["branch_op"]), (rows, before.remembered["branch_op"] + 1));
+    assert!(!difference(&sums, &store.footprint().await).is_empty());
+}
