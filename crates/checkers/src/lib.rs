@@ -23,7 +23,7 @@
 //! | I6 | inventory | `UPDATE reservation SET state = 'reserved' WHERE seq = (SELECT max(seq) FROM reservation)` (I9 too) |
 //! | I6 | points | `UPDATE points_op SET state = 'pending' WHERE seq = (SELECT max(seq) FROM points_op WHERE state = 'earned' AND kind = 'earn')` (I9 too) |
 //! | I7 | order | `DELETE FROM branch_op WHERE op = 'action' AND gid = (SELECT gid FROM orders WHERE state = 'paid' LIMIT 1) AND branch_id = '01'` (I9 too) |
-//! | I7 | order | `UPDATE branch_op SET status = 'running' WHERE op = 'compensate' AND gid = (SELECT gid FROM orders WHERE state = 'closed' LIMIT 1)` |
+//! | I7 | order | `UPDATE branch_op SET status = 'running' WHERE op = 'compensate' AND gid = (SELECT gid FROM orders WHERE state = 'closed' LIMIT 1)` (I9 too) |
 //! | I8 | order | `UPDATE orders SET state = 'closed' WHERE seq = (SELECT min(seq) FROM orders WHERE state = 'paid')` |
 //! | I9 | account | `DELETE FROM entry WHERE seq = (SELECT max(seq) FROM entry WHERE source = 'branch')` |
 //! | I9 | inventory | `DELETE FROM reservation WHERE seq = (SELECT max(seq) FROM reservation)` |

@@ -62,8 +62,11 @@ impl Engine {
         Ok(answer)
     }
 
-    fn watch_silence(&self, live: &Live, answer: Answer) {
+    fn watch_silence(self: &Arc<Self>, live: &Arc<Live>, answer: Answer) {
         if live.state().end.is_some() {
+            if answer == Answer::InProgress {
+                self.tell_the_end(live);
+            }
             return;
         }
         match answer {

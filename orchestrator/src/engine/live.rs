@@ -162,6 +162,12 @@ impl Live {
         !self.driven.swap(true, Ordering::SeqCst)
     }
 
+    /// Whether somebody in this process drives it.
+    #[must_use]
+    pub fn is_driven(&self) -> bool {
+        self.driven.load(Ordering::SeqCst)
+    }
+
     /// Lets another drive.
     pub fn stop_driving(&self) {
         self.driven.store(false, Ordering::SeqCst);

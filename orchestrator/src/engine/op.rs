@@ -49,14 +49,17 @@ impl Engine {
         tokio::spawn(async move {
             Run::new(&engine, &live, at).until_over().await;
             live.release(at, &ended);
-            if live.state().end.is_none() {
-                engine.after_op(&live).await;
-            }
+            engine.after_op(&live).await;
         });
     }
 
     async fn after_op(self: &Arc<Self>, live: &Arc<Live>) {
-        if live.take_owed_wake() {
+        let owed = live.take_owed_wake();
+        if live.state().end.is_some() {
+            if owed || live.is_driven() {
+                self.tell_the_end(live);
+            }
+        } else if owed {
             self.wake(live).await;
         } else if live.plan.mode() == Mode::Saga || live.state().verdict != Verdict::Open {
             live.silence.expect_soon(Instant::now());

@@ -1,7 +1,7 @@
 //! Recovery and the silence watch: takes up what a crash interrupted, and reminds the coordinator of what it
 //! should have gone on with. Every question "who moves this gid next?" ends here.
 
-use super::{Engine, Live};
+use super::{Engine, Live, silence};
 use crate::coordinator::{CoordinatorError, CoordinatorStatus};
 use crate::history::{Cause, Fact, ReadError, Verdict};
 use crate::plan::Mode;
@@ -15,6 +15,10 @@ use tokio::time::Instant;
 const TICK: Duration = Duration::from_millis(100);
 /// Coordinator calls of one sweep in flight (design.md §2, Times).
 const AT_ONCE: usize = 64;
+/// Reminders of an end; what they miss, the coordinator's own poll brings.
+const LAST_REMINDERS: u32 = 6;
+/// Each of them waits so many times longer.
+const LAST_FACTOR: u32 = 2;
 /// Between two looks whether a coordinator that was away is back.
 const AWAY_LOOK: Duration = Duration::from_millis(500);
 
@@ -123,46 +127,66 @@ impl Engine {
 
     /// Asks the coordinator where it stands, and does what brings the global transaction on from there.
     async fn reconcile(self: &Arc<Self>, live: &Arc<Live>) {
-        let view = match self.coordinator().view(&live.base().gid).await {
-            Ok(view) => view,
-            Err(_) => return self.coordinator_is_away(),
-        };
+        let Some(status) = self.status_of(live).await else { return };
         // What was only noted so far (that the submit was taken) decides what may be driven now.
         let state = match self.record(live, |_| Vec::new()).await {
             Ok(state) if state.end.is_none() => state,
             Ok(_) => return,
             Err(error) => return tracing::warn!(gid = live.base().gid, %error, "not reconciled"),
         };
-        let status = view.map(|view| view.status);
-        let done = match (live.plan.mode(), status) {
-            // It goes on, or starts anew with the stored plan: relay and guards make a repeat harmless.
-            (Mode::Saga | Mode::Unspecified, None | Some(CoordinatorStatus::Submitted)) => {
-                self.coordinator().register(&live.plan).await
-            }
-            (Mode::Tcc, Some(CoordinatorStatus::Aborting | CoordinatorStatus::Prepared))
-                if state.undoing() =>
-            {
-                self.coordinator().abort(&live.plan, "continue").await
+        match (live.plan.mode(), status) {
+            // It believes that it is over, or has lost it: what history lacks is driven from here.
+            (_, Some(CoordinatorStatus::Succeed | CoordinatorStatus::Failed)) | (Mode::Tcc, None) => {
+                self.drive_in_background(live);
             }
             // Somebody else submitted what history aborts: no confirm is ever made, the cancels run from here.
             (Mode::Tcc, Some(CoordinatorStatus::Submitted)) if state.undoing() => {
                 self.drive_in_background(live);
-                Ok(())
             }
-            (_, Some(CoordinatorStatus::Aborting)) | (Mode::Tcc, Some(CoordinatorStatus::Submitted)) => {
+            // It starts anew with the stored plan: relay and guards make a repeat harmless.
+            (Mode::Saga | Mode::Unspecified, None) => self.remind(live, CoordinatorStatus::Submitted).await,
+            (_, Some(status)) => self.remind(live, status).await,
+        }
+    }
+
+    /// Makes the coordinator call the relay again soon, in the way that its status asks for (dtm.md D6).
+    async fn remind(&self, live: &Live, status: CoordinatorStatus) {
+        let undoing = live.state().undoing();
+        let done = match (live.plan.mode(), status) {
+            (Mode::Saga | Mode::Unspecified, CoordinatorStatus::Submitted) => {
+                self.coordinator().register(&live.plan).await
+            }
+            (Mode::Tcc, CoordinatorStatus::Aborting | CoordinatorStatus::Prepared) if undoing => {
+                self.coordinator().abort(&live.plan, "continue").await
+            }
+            (_, CoordinatorStatus::Aborting) | (Mode::Tcc, CoordinatorStatus::Submitted) => {
                 self.coordinator().nudge_all().await
             }
-            // It believes that it is over, or has lost it: what history lacks is driven from here.
-            (_, Some(CoordinatorStatus::Succeed | CoordinatorStatus::Failed)) | (Mode::Tcc, None) => {
-                self.drive_in_background(live);
+            (_, CoordinatorStatus::Prepared | CoordinatorStatus::Succeed | CoordinatorStatus::Failed) => {
                 Ok(())
             }
-            (Mode::Saga | Mode::Unspecified, Some(CoordinatorStatus::Prepared))
-            | (Mode::Tcc, Some(CoordinatorStatus::Prepared)) => Ok(()),
         };
         if let Err(error) = done {
             tracing::warn!(gid = live.base().gid, %error, "the coordinator did not go on");
         }
+    }
+
+    /// Brings the coordinator to its own end of what has ended here: it was told "not yet" last, and would ask
+    /// again only at its next poll.
+    pub(super) fn tell_the_end(self: &Arc<Self>, live: &Arc<Live>) {
+        let (engine, live) = (Arc::clone(self), Arc::clone(live));
+        tokio::spawn(async move {
+            let mut wait = silence::FIRST;
+            for _ in 0..LAST_REMINDERS {
+                match engine.status_of(&live).await {
+                    Some(None | Some(CoordinatorStatus::Succeed | CoordinatorStatus::Failed)) => return,
+                    Some(Some(status)) => engine.remind(&live, status).await,
+                    None => {}
+                }
+                tokio::time::sleep(wait).await;
+                wait *= LAST_FACTOR;
+            }
+        });
     }
 
     pub(super) fn drive_in_background(self: &Arc<Self>, live: &Arc<Live>) {

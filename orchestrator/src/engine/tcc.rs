@@ -202,7 +202,7 @@ impl Engine {
     }
 
     /// Outer `None` = it cannot be asked now; inner `None` = it does not know the gid.
-    async fn status_of(&self, live: &Live) -> Option<Option<CoordinatorStatus>> {
+    pub(super) async fn status_of(&self, live: &Live) -> Option<Option<CoordinatorStatus>> {
         match self.coordinator().view(&live.base().gid).await {
             Ok(view) => Some(view.map(|view| view.status)),
             Err(_) => {
