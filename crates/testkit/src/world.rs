@@ -3,17 +3,15 @@ use crate::clients::Clients;
 use crate::patience::Must as _;
 use crate::proxy::{Proxy, Script};
 use crate::shop::Shop;
-use amends_checkers::{Report, Targets};
+use amends_checkers::{Report, Targets, Violation};
 use amends_stack::{Restarts, Role, Stack, StackConfig};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-/// Times of a world, much shorter than in earnest.
-const ORCHESTRATOR: [&str; 4] = ["--pivot-timeout-ms", "5000", "--try-timeout-ms", "1500"];
-const GATEWAY: [&str; 8] = [
-    "--psp-timeout-ms",
-    "500",
+/// When the gateways of all worlds ask about an unknown outcome: much earlier than in earnest.
+const GATEWAY: [&str; 6] = [
     "--query-schedule",
     "150ms,300ms,600ms,1s,1s,1s,1s,1s,1s,1s",
     "--in-doubt-query-ms",
@@ -27,13 +25,26 @@ const GATEWAY: [&str; 8] = [
 pub struct WorldConfig {
     program: PathBuf,
     folder: PathBuf,
+    pivot_timeout_ms: u32,
+    psp_timeout_ms: u32,
 }
 
 impl WorldConfig {
     /// A world of `program` (the `amends` binary) that keeps everything in `folder`.
     #[must_use]
     pub fn new(program: impl AsRef<Path>, folder: impl AsRef<Path>) -> WorldConfig {
-        WorldConfig { program: program.as_ref().to_owned(), folder: folder.as_ref().to_owned() }
+        WorldConfig {
+            program: program.as_ref().to_owned(),
+            folder: folder.as_ref().to_owned(),
+            pivot_timeout_ms: 5_000,
+            psp_timeout_ms: 500,
+        }
+    }
+
+    /// Gives charges and the PSP the time that a killed process needs to come back.
+    #[must_use]
+    pub fn patient(self) -> WorldConfig {
+        WorldConfig { pivot_timeout_ms: 30_000, psp_timeout_ms: 2_000, ..self }
     }
 }
 
@@ -44,6 +55,7 @@ pub struct World {
     script: Arc<Script>,
     _proxies: Vec<Proxy>,
     shops: AtomicUsize,
+    excused: Mutex<BTreeSet<String>>,
 }
 
 impl World {
@@ -55,7 +67,9 @@ impl World {
         let script = Arc::new(Script::default());
         let mut stack = StackConfig::new(&config.program, &config.folder)
             .restarts(Restarts::ByHand)
-            .args(Role::Orchestrator, ORCHESTRATOR)
+            .args(Role::Orchestrator, ["--pivot-timeout-ms", &config.pivot_timeout_ms.to_string()])
+            .args(Role::Orchestrator, ["--try-timeout-ms", "1500"])
+            .args(Role::Gateway, ["--psp-timeout-ms", &config.psp_timeout_ms.to_string()])
             .args(Role::Gateway, GATEWAY);
         let mut proxies = Vec::new();
         for participant in Role::PARTICIPANTS {
@@ -68,7 +82,8 @@ impl World {
             proxy.lead_to(&stack.address(participant));
         }
         let clients = Clients::of(&stack);
-        World { stack, clients, script, _proxies: proxies, shops: AtomicUsize::new(0) }
+        let (shops, excused) = (AtomicUsize::new(0), Mutex::default());
+        World { stack, clients, script, _proxies: proxies, shops, excused }
     }
 
     /// Its processes.
@@ -108,15 +123,23 @@ impl World {
         amends_checkers::run(&targets).await.must("run the checkers")
     }
 
+    /// DTM was made to lie about this gid: that it disagrees with history is no violation any more.
+    pub fn excuse(&self, gid: &str) {
+        self.excused.lock().unwrap_or_else(PoisonError::into_inner).insert(gid.to_owned());
+    }
+
     /// Demands that no invariant is violated.
     ///
     /// # Panics
     /// Naming what is.
     pub async fn check(&self) {
         let report = self.verdict().await;
-        let violations = report.violations();
-        let told = violations.iter().map(|it| format!("{} {}: {}", it.checker.id(), it.subject, it.text));
-        assert!(violations.is_empty(), "{}", told.collect::<Vec<_>>().join("\n"));
+        let excused = self.excused.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let lied = |it: &Violation| excused.contains(&it.subject) && it.text.contains("the coordinator says");
+        let violations = report.violations().into_iter().filter(|it| !lied(it));
+        let told = violations.map(|it| format!("{} {}: {}", it.checker.id(), it.subject, it.text));
+        let told: Vec<String> = told.collect();
+        assert!(told.is_empty(), "{}", told.join("\n"));
     }
 
     /// Ends everything, letting it drain.
