@@ -1,4 +1,5 @@
 //! The one command of Amends: roles and verbs. This file is the table of contents; each verb group has its own file.
+mod bench;
 mod check;
 mod connect;
 mod demo;
@@ -44,6 +45,7 @@ enum Verb {
     Demo(demo::Demo),
     Replay(replay::Replay),
     Check(check::Check),
+    Bench(bench::Bench),
     Serve(Box<serve::Serve>),
     Start(start::Start),
     Get(transactions::Get),
@@ -80,6 +82,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Verb::Demo(demo) => demo.run(format).await,
         Verb::Replay(replay) => replay.run(format).await,
         Verb::Check(check) => check.run(format).await,
+        Verb::Bench(bench) => bench.run(format).await,
         Verb::Serve(serve) => serve.run().await,
         Verb::Start(start) => start.run(format).await,
         Verb::Get(get) => get.run(format).await,
@@ -122,6 +125,7 @@ mod tests {
             "amends demo",
             "amends replay --data tests/data/northwind --mode tcc --stock-factor 0.5 --decline-every 10 --concurrency 1",
             "amends check --target h:1 --output json",
+            "amends bench --quick --store boltdb --rounds 5 --cases saga2,saga2_refused --in-flight 1,16",
             "amends completions bash",
         ] {
             assert!(parses(line), "{line}");
@@ -135,6 +139,7 @@ mod tests {
             "amends get",
             "amends get a --business-key b",
             "amends cancel a",
+            "amends bench --store redis",
             "amends list --status walking",
             "amends list --limit 0",
             "amends start checkout --mode both --input -",

@@ -1,0 +1,109 @@
+//! The orchestrator's side: `Start`, waiting for the end, of no-op plans or of checkouts. Knows no DTM.
+use super::ATTEMPT_LIMIT;
+use super::case::Shape;
+use crate::connect::{Connection, Target};
+use crate::demo::shop::{self, Shop};
+use crate::start::checkout_request;
+use amends_dtm::Gid;
+use amends_proto::amends::v1::transactions_client::TransactionsClient;
+use amends_proto::amends::v1::{BenchInput, Mode, StartRequest, Status};
+use amends_proto::pay::account::v1::DepositRequest;
+use amends_proto::pay::inventory::v1::RestockRequest;
+use amends_proto::pay::points::v1::GrantRequest;
+use anyhow::{Context as _, ensure};
+use prost::Message as _;
+use uuid::Uuid;
+
+/// The caller under whose name global transactions are started.
+const CALLER: &str = "bench";
+/// More money, points and goods than any run can use up.
+const PLENTY: i64 = 1_000_000_000_000;
+
+/// What is started.
+#[derive(Debug, Clone, Copy)]
+pub enum Deed {
+    /// Steps that do nothing.
+    Noop(Shape),
+    /// Orders on the five services.
+    Checkout,
+}
+
+/// Runs global transactions of one kind through the orchestrator.
+pub struct Through {
+    client: TransactionsClient<Connection>,
+    deed: Deed,
+}
+
+impl Through {
+    pub async fn new(target: &str, deed: Deed) -> anyhow::Result<Through> {
+        let target = Target { target: target.to_owned(), caller: CALLER.to_owned() };
+        Ok(Through { client: target.transactions().await?, deed })
+    }
+
+    /// From `Start` to its answer, which waits for the end.
+    pub async fn one(&self) -> anyhow::Result<Gid> {
+        let (request, wanted) = match self.deed {
+            Deed::Noop(shape) => (noop_request(shape)?, shape.status()),
+            Deed::Checkout => (checkout(), Status::Succeeded),
+        };
+        let request = StartRequest { wait_ms: i32::try_from(ATTEMPT_LIMIT.as_millis())?, ..request };
+        let started = self.client.clone().start(request).await.context("start")?.into_inner();
+        ensure!(
+            started.status() == wanted,
+            "{} ended {} instead of {}: {}",
+            started.gid,
+            started.status().as_str_name(),
+            wanted.as_str_name(),
+            started.reason
+        );
+        Ok(Gid::parse(&started.gid)?)
+    }
+}
+
+fn noop_request(shape: Shape) -> anyhow::Result<StartRequest> {
+    let refusing = (0..shape.steps).find(|step| shape.refuses(*step)).map_or(0, |step| step + 1);
+    let input = BenchInput { steps: i32::try_from(shape.steps)?, refuse_branch: i32::try_from(refusing)? };
+    Ok(StartRequest {
+        request_id: Uuid::now_v7().to_string(),
+        business_key: String::new(),
+        definition: "bench".to_owned(),
+        mode: shape.mode.into(),
+        input: Some(prost_types::Any {
+            type_url: "type.googleapis.com/amends.v1.BenchInput".to_owned(),
+            value: input.encode_to_vec(),
+        }),
+        wait_ms: 0,
+    })
+}
+
+fn checkout() -> StartRequest {
+    let id = Uuid::now_v7();
+    // Letters only: digits could make a trade number look like a card number.
+    let letters = id.as_bytes().iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    let trade_no: String = letters.map(|half| char::from(b'a' + half)).collect();
+    let user = shop::USERS[usize::from(id.as_bytes()[15]) % shop::USERS.len()];
+    let order = shop::order("", &trade_no, user, "tok_ok");
+    checkout_request(id.to_string(), String::new(), Mode::Saga, &order)
+}
+
+/// Fills wallets, points and shelves.
+pub async fn seed(shop: &Shop) -> anyhow::Result<()> {
+    shop.seed().await?;
+    for user in shop::USERS {
+        let idempotency_key = format!("bench-{user}");
+        let deposit = DepositRequest {
+            account_id: shop::wallet_of(user),
+            amount: Some(shop::usd(PLENTY)),
+            idempotency_key: idempotency_key.clone(),
+        };
+        shop.accounts.clone().deposit(deposit).await.context("deposit")?;
+        let grant = GrantRequest { user_id: user.to_owned(), points: PLENTY, idempotency_key };
+        shop.points.clone().grant(grant).await.context("grant points")?;
+    }
+    for (sku, _, _) in shop::GOODS {
+        let idempotency_key = format!("bench-{sku}");
+        let restock = RestockRequest { sku: sku.to_owned(), quantity: PLENTY, idempotency_key };
+        shop.inventory.clone().restock(restock).await.context("restock")?;
+    }
+    Ok(())
+}
