@@ -185,13 +185,13 @@ impl Arena {
         let corner = |side, dtm: &DtmClient| Corner { side: Arc::new(side), dtm: dtm.clone() };
         Arena {
             case,
-            raw: corner(Side::Raw(raw.0), raw.1),
-            through: corner(Side::Through(through.0), through.1),
+            raw: corner(Side::Raw(Box::new(raw.0)), raw.1),
+            through: corner(Side::Through(Box::new(through.0)), through.1),
         }
     }
 
     async fn pair(&self, number: usize, in_flight: usize, span: Span) -> anyhow::Result<Pair> {
-        if number % 2 == 0 {
+        if number.is_multiple_of(2) {
             let raw = self.round(&self.raw, in_flight, span).await.context("raw DTM")?;
             let through = self.round(&self.through, in_flight, span).await.context("orchestrator")?;
             return Ok(Pair { raw, through });

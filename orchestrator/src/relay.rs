@@ -1,6 +1,7 @@
 //! What the coordinator calls for each branch op. Translates metadata and answers; decides nothing.
 
 use crate::engine::{Answer, Engine, RelayCall, RelayError};
+use crate::history::bounded;
 use amends_dtm::{BranchId, Op, metadata};
 use amends_proto::amends::v1::relay_server::Relay;
 use amends_proto::amends::v1::{RunRequest, RunResponse};
@@ -33,7 +34,7 @@ impl Relay for RelayService {
             (answer, call)
         });
         let (answer, call) =
-            answer.await.map_err(|_| Status::unavailable("STOPPING|the process is going down"))?;
+            answer.await.map_err(|_| Status::failed_precondition("BROKEN|the relay failed; ask again"))?;
         match answer {
             Ok(Answer::Ok) => Ok(Response::new(RunResponse {})),
             Ok(Answer::Aborted) => Err(Status::aborted(self.why_undone(&call).await)),
@@ -49,17 +50,18 @@ impl RelayService {
     /// DTM keeps this text as its rollback reason; ours is bounded already (dtm.md D17).
     async fn why_undone(&self, call: &RelayCall) -> String {
         let live = self.engine.find(&call.gid).await.ok().flatten();
-        let cause = live.and_then(|live| Some(live.state().cause()?.text().to_owned()));
+        let cause = live.and_then(|live| Some(bounded(live.state().cause()?.text())));
         cause.unwrap_or_else(|| "UNDO|see the history".to_owned())
     }
 }
 
+/// Tries are ours to call: the coordinator never asks for one.
 fn parse(request: &Request<RunRequest>) -> Option<RelayCall> {
     let text = |key| request.metadata().get(key)?.to_str().ok();
     Some(RelayCall {
         gid: text(metadata::GID)?.to_owned(),
         branch_id: BranchId::parse(text(metadata::BRANCH_ID)?).ok()?,
-        op: text(metadata::OP)?.parse::<Op>().ok()?,
+        op: text(metadata::OP)?.parse::<Op>().ok().filter(|op| *op != Op::Try)?,
         plan_hash: request.get_ref().plan_hash.to_vec(),
     })
 }

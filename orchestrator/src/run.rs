@@ -2,7 +2,7 @@
 
 use crate::api::{Addresses, OperationsService, TransactionsService};
 use crate::config::{API_PORT, Args};
-use crate::coordinator::{DtmCoordinator, REQUEST_TIMEOUT_S};
+use crate::coordinator::DtmCoordinator;
 use crate::engine::{Engine, EngineParts, EngineTimes, Lanes};
 use crate::history::{History, HistoryReader, HistoryWriter};
 use crate::relay::RelayService;
@@ -20,9 +20,6 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tonic::service::Routes;
 
-/// DTM must still be waiting when a held call is answered (design.md §2, Times).
-const HOLD_MARGIN: Duration = Duration::from_secs(1);
-
 const SERVICES: [&str; 2] = ["amends.v1.Transactions", "amends.v1.Operations"];
 
 /// Runs the orchestrator until `shutdown` ends.
@@ -39,18 +36,15 @@ pub async fn run(args: Args, shutdown: impl Future<Output = ()> + Send) -> anyho
     let relay_address = relay_listener.local_addr()?;
     let api_listener = listener::bind(args.process.listen_or(API_PORT)).await?;
 
-    let history = History { writer: HistoryWriter::start(store.clone()), reader: HistoryReader::new(store) };
+    let writer = HistoryWriter::start(store.clone());
+    let history = History { writer: writer.clone(), reader: HistoryReader::new(store) };
     let coordinator = DtmCoordinator::new(DtmClient::new(&dtm)?, &args.relay_url(relay_address));
     let times = EngineTimes { try_phase: Duration::from_millis(args.try_phase_ms), ..EngineTimes::default() };
-    anyhow::ensure!(
-        times.hold_forward + HOLD_MARGIN <= Duration::from_secs(u64::from(REQUEST_TIMEOUT_S)),
-        "the relay would hold calls longer than DTM waits"
-    );
     let coordinator = Arc::new(coordinator);
     let engine = Engine::new(EngineParts { history, lanes, coordinator, mac_key, times, clock: unix_us });
     let open = engine.recover().await?;
     tracing::info!(open, relay = %relay_address, dtm = dtm.grpc, "the orchestrator takes up its work");
-    let watch = tokio::spawn(Arc::clone(&engine).watch());
+    let mut watch = tokio::spawn(Arc::clone(&engine).watch());
 
     let addresses = Addresses { psp: args.psp.clone(), dtm_grpc: dtm.grpc, dtm_http: dtm.http };
     let shutdown = shutdown.shared();
@@ -58,9 +52,13 @@ pub async fn run(args: Args, shutdown: impl Future<Output = ()> + Send) -> anyho
         grpc::serve(relay_listener, relay_routes(&engine), args.process.grpc_options(&[]), shutdown.clone());
     let api_options = args.process.grpc_options(&SERVICES);
     let api = grpc::serve(api_listener, api_routes(&engine, &args, addresses), api_options, shutdown);
-    let served = futures::try_join!(relay, api);
+    // A part that died without a word must not leave a process behind that looks well: a restart is safe.
+    tokio::select! {
+        served = async { futures::try_join!(relay, api) } => drop(served?),
+        ended = &mut watch => anyhow::bail!("the silence watch ended: {ended:?}"),
+        () = writer.ended() => anyhow::bail!("the history writer ended"),
+    }
     watch.abort();
-    served?;
     Ok(())
 }
 

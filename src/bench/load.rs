@@ -10,9 +10,9 @@ use tokio::task::JoinSet;
 /// Who runs the global transactions.
 pub enum Side {
     /// A plain DTM client.
-    Raw(Raw),
+    Raw(Box<Raw>),
     /// A client of the orchestrator.
-    Through(Through),
+    Through(Box<Through>),
 }
 
 impl Side {

@@ -16,8 +16,9 @@ use uuid::Uuid;
 
 /// The caller under whose name global transactions are started.
 const CALLER: &str = "bench";
-/// More money, points and goods than any run can use up.
+/// More money and points, and more goods, than any run can use up.
 const PLENTY: i64 = 1_000_000_000_000;
+const PLENTY_OF_GOODS: i64 = 900_000_000;
 
 /// What is started.
 #[derive(Debug, Clone, Copy)]
@@ -102,7 +103,7 @@ pub async fn seed(shop: &Shop) -> anyhow::Result<()> {
     }
     for (sku, _, _) in shop::GOODS {
         let idempotency_key = format!("bench-{sku}");
-        let restock = RestockRequest { sku: sku.to_owned(), quantity: PLENTY, idempotency_key };
+        let restock = RestockRequest { sku: sku.to_owned(), quantity: PLENTY_OF_GOODS, idempotency_key };
         shop.inventory.clone().restock(restock).await.context("restock")?;
     }
     Ok(())

@@ -2,10 +2,11 @@
 
 use super::error::ApiError;
 use super::view::mode_name;
-use crate::definitions::{self, Order, Planned, StepTimes};
+use crate::definitions::{self, DefinitionError, Order, Planned, StepTimes};
 use crate::engine::{Engine, Live};
 use crate::history::{AppendError, Conflict, NewTransaction, Row, Status};
 use crate::plan::Mode;
+use amends_card_number::holds_card_number;
 use amends_dtm::Gid;
 use amends_proto::amends::v1::StartRequest;
 use sha2::{Digest as _, Sha256};
@@ -125,6 +126,9 @@ pub fn text(field: &'static str, value: &str, least: usize, most: usize) -> Resu
     }
     if value.chars().any(char::is_control) {
         return invalid("must not have control characters".to_owned());
+    }
+    if holds_card_number(value) {
+        return Err(DefinitionError::CardNumber(field).into());
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 //! is the plan's hash: nothing of a plan enters DTM (design.md §2).
 
 use super::{BranchView, Coordinator, CoordinatorError, CoordinatorStatus, Reply, View};
+use crate::engine::HOLD_FORWARD;
 use crate::plan::{Mode, Plan};
 use amends_dtm::Gid;
 use amends_dtm::client::{
@@ -22,7 +23,8 @@ use tonic::Code;
 /// DTM's own poll: the backstop only, waking it is our job (design.md §2, Times).
 const RETRY_INTERVAL_S: u32 = 60;
 /// DTM waits so long for the relay; it must be longer than the relay's hold and one second.
-pub const REQUEST_TIMEOUT_S: u32 = 5;
+const REQUEST_TIMEOUT_S: u32 = 5;
+const _: () = assert!(HOLD_FORWARD.as_millis() + 1_000 <= REQUEST_TIMEOUT_S as u128 * 1_000);
 /// A TCC that nobody decides is taken back by DTM after this time (payments-domain.md §3).
 const TCC_TIMEOUT_TO_FAIL_S: u32 = 600;
 /// `resetCronTime` sends every waiting gid into one serial loop: at most one a second (dtm.md D6).

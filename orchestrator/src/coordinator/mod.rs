@@ -3,7 +3,7 @@
 
 mod dtm;
 
-pub use dtm::{DtmCoordinator, REQUEST_TIMEOUT_S};
+pub use dtm::DtmCoordinator;
 
 use crate::plan::Plan;
 use futures::future::BoxFuture;

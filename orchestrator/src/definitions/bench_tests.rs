@@ -75,9 +75,10 @@ fn the_business_key_is_the_callers_or_new() {
 
 #[test]
 fn wrong_input_names_the_field() {
-    let wrong = |steps, refuse_branch| match try_plan(Mode::Saga, steps, refuse_branch).unwrap_err() {
-        DefinitionError::Field { field, .. } => field,
-        other => panic!("{other}"),
+    let wrong = |steps, refuse_branch| {
+        let error = try_plan(Mode::Saga, steps, refuse_branch).unwrap_err();
+        let DefinitionError::Field { field, .. } = error else { panic!("{error}") };
+        field
     };
     assert_eq!(wrong(0, 0), "steps");
     assert_eq!(wrong(-1, 0), "steps");

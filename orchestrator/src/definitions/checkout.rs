@@ -120,6 +120,9 @@ fn amounts(input: &CheckoutInput) -> Result<Parts, DefinitionError> {
     if !(1..=MAX_AMOUNT).contains(&total.minor_units) {
         return Err(field("total", "must be 1 to 10^14 minor units"));
     }
+    if total.currency.len() != 3 || !total.currency.bytes().all(|letter| letter.is_ascii_uppercase()) {
+        return Err(field("total", "its currency must be three upper-case letters"));
+    }
     let part = |name, money: &Option<Money>| match money {
         None => Ok(Money { minor_units: 0, currency: total.currency.clone() }),
         Some(money) if !(0..=MAX_AMOUNT).contains(&money.minor_units) => {

@@ -6,7 +6,7 @@ use super::live::Claim;
 use super::{Engine, Live, undo_decided};
 use crate::coordinator::CoordinatorStatus;
 use crate::history::{AppendError, Cause, Fact, ReadError, State, Verdict, bounded};
-use crate::plan::OpRef;
+use crate::plan::{OpRef, Plan};
 use amends_dtm::{BranchId, Op};
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,7 +31,7 @@ pub struct RelayCall {
 pub enum RelayError {
     /// The history store is away: nothing can be decided.
     #[error("the history store is away")]
-    Store(#[source] ReadError),
+    Store(#[source] sea_orm::DbErr),
     /// It did not commit.
     #[error("the history store did not commit")]
     Append(#[from] AppendError),
@@ -43,10 +43,22 @@ impl Engine {
     /// # Errors
     /// Only where the history store is away.
     pub async fn relay(self: &Arc<Self>, call: &RelayCall) -> Result<Answer, RelayError> {
-        let Some(live) = self.find(&call.gid).await.map_err(RelayError::Store)? else {
+        let live = match self.find(&call.gid).await {
+            Ok(Some(live)) => live,
             // Never ABORTED: the history may have been restored from a backup (design.md §2).
-            tracing::error!(gid = call.gid, op = call.op.as_str(), "the coordinator calls an unknown gid");
-            return Ok(Answer::InProgress);
+            Ok(None) => {
+                tracing::error!(
+                    gid = call.gid,
+                    op = call.op.as_str(),
+                    "the coordinator calls an unknown gid"
+                );
+                return Ok(Answer::InProgress);
+            }
+            Err(ReadError::Store(error)) => return Err(RelayError::Store(error)),
+            Err(error @ (ReadError::Plan(_) | ReadError::Event(_))) => {
+                tracing::error!(gid = call.gid, %error, alarm = "UNREADABLE_HISTORY", "not answered");
+                return Ok(Answer::InProgress);
+            }
         };
         let step = live.plan.step_of(&call.branch_id);
         let (Some(step), true) = (step, call.plan_hash == live.plan.hash()) else {
@@ -69,16 +81,14 @@ impl Engine {
             }
             return;
         }
-        match answer {
-            Answer::InProgress => {
-                live.owe_wake();
-                // The op may have ended between the decision and this debt: then nobody else would pay it.
-                if !live.is_busy() {
-                    live.silence.expect_soon(Instant::now());
-                }
+        if answer == Answer::InProgress {
+            live.owe_wake();
+            // The op may have ended between the decision and this debt: then nobody else would pay it.
+            if live.is_busy() {
+                return;
             }
-            Answer::Ok | Answer::Aborted => live.silence.expect_soon(Instant::now()),
         }
+        live.silence.expect(Instant::now(), live.state().last_seq);
     }
 
     async fn answer(self: &Arc<Self>, live: &Arc<Live>, asked: OpRef) -> Result<Answer, AppendError> {
@@ -146,9 +156,12 @@ impl Engine {
         let state = self
             .record(live, |state| {
                 let cause = Cause::Timeout("the coordinator rolled back by itself".to_owned());
-                if may_follow(state) { vec![undo_decided(plan, cause).into()] } else { Vec::new() }
+                if may_follow(plan, state) { vec![undo_decided(plan, cause).into()] } else { Vec::new() }
             })
             .await?;
+        if !state.undoing() {
+            self.open_disagreement(live, asked, "the coordinator rolls back behind the pivot").await?;
+        }
         Ok(state.undoing())
     }
 
@@ -208,10 +221,13 @@ fn busy_op(live: &Live, at: OpRef) -> Option<watch::Receiver<bool>> {
     live.running(at).or_else(|| live.running(forward))
 }
 
-/// History follows the coordinator's abort only where nothing was committed.
-fn may_follow(state: &State) -> bool {
+/// History follows the coordinator's abort only where nothing was committed and the pivot was not attempted: behind it
+/// there is only forward, whatever made the coordinator turn back.
+pub(super) fn may_follow(plan: &Plan, state: &State) -> bool {
     let confirmed = state.steps.iter().any(|step| step.confirm.attempts > 0);
-    matches!(state.verdict, Verdict::Open | Verdict::Submitting) && !confirmed && state.end.is_none()
+    let past_pivot = plan.pivot().is_some_and(|pivot| state.steps[pivot].forward.attempts > 0);
+    let open = matches!(state.verdict, Verdict::Open | Verdict::Submitting) && state.end.is_none();
+    open && !confirmed && !past_pivot
 }
 
 fn plain(decision: &Decision) -> Option<Answer> {

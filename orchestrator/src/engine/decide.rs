@@ -110,10 +110,12 @@ fn confirm(plan: &Plan, state: &State, asked: OpRef, in_flight: &impl InFlight) 
 
 fn undo(plan: &Plan, state: &State, asked: OpRef, in_flight: &impl InFlight) -> Decision {
     match &state.verdict {
-        Verdict::Open | Verdict::Submitting if state.end.is_none() => return Decision::Consult,
-        Verdict::Open | Verdict::Submitting | Verdict::Committed => {
-            return Decision::Disagree("an undo of what is committed");
+        // History is the truth and has ended: nothing is undone, and the coordinator may end as it will.
+        Verdict::Open | Verdict::Submitting | Verdict::Committed if state.end.is_some() => {
+            return Decision::Reply(Answer::Ok);
         }
+        Verdict::Open | Verdict::Submitting => return Decision::Consult,
+        Verdict::Committed => return Decision::Disagree("an undo of what is committed"),
         Verdict::Undo(_) => {}
     }
     if matches!(state.op(asked).standing, Standing::Succeeded | Standing::Skipped)

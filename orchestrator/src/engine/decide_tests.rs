@@ -133,7 +133,7 @@ fn an_undo_that_nobody_decided_consults_the_coordinator() {
     assert_eq!(tcc(&[Fact::SubmitDecided], 0, Op::Cancel), Decision::Consult);
     assert!(matches!(tcc(&[Fact::SubmitDecided, Fact::Committed], 0, Op::Cancel), Decision::Disagree(_)));
     let done: Vec<Fact> = (0..4).map(|step| ok(step, Op::Action)).collect();
-    assert!(matches!(saga(&done, 0, Op::Compensate), Decision::Disagree(_)), "a finished saga is not undone");
+    assert_eq!(saga(&done, 0, Op::Compensate), OK, "a finished saga is not undone, but DTM may end");
 }
 
 #[test]

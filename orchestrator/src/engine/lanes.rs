@@ -7,7 +7,7 @@ use http::uri::PathAndQuery;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::transport::{Channel, Endpoint};
@@ -17,6 +17,9 @@ use tonic::{Code, Status};
 pub const MAX_IN_FLIGHT: usize = 128;
 /// Time to connect: a participant that is away must be noticed well before an attempt's timeout.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// A connection that nobody answers on for so long is given up: its other end may be gone without a word.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
 /// All participants by name: the allow-list (payments-domain.md §3). Nothing else is ever called.
 #[derive(Debug, Clone)]
@@ -75,7 +78,12 @@ impl Lanes {
         let lane = |(name, address): (&String, &String)| {
             let endpoint = Endpoint::from_shared(format!("http://{address}"))
                 .map_err(|source| AddressError { name: name.clone(), address: address.clone(), source })?;
-            let channel = endpoint.connect_timeout(CONNECT_TIMEOUT).tcp_nodelay(true).connect_lazy();
+            let channel = endpoint
+                .connect_timeout(CONNECT_TIMEOUT)
+                .tcp_nodelay(true)
+                .http2_keep_alive_interval(KEEP_ALIVE)
+                .keep_alive_timeout(KEEP_ALIVE)
+                .connect_lazy();
             let permits = Arc::new(Semaphore::new(MAX_IN_FLIGHT));
             Ok((name.clone(), Lane { address: address.clone(), channel, permits }))
         };
@@ -96,11 +104,13 @@ impl Lanes {
 }
 
 impl Lane {
-    /// Makes one attempt. Waits for room in the lane first; that wait is not part of the timeout.
+    /// Waits for room in the lane; the attempt that it is for may have become unwanted meanwhile.
+    pub async fn room(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.permits).acquire_owned().await.ok()
+    }
+
+    /// Makes one attempt, in the room that was waited for.
     pub async fn call(&self, attempt: Attempt<'_>) -> Answered {
-        let Ok(_permit) = self.permits.acquire().await else {
-            return Answered::of(&Status::unavailable("LANE_CLOSED|the process is going down"));
-        };
         match tokio::time::timeout(attempt.timeout, self.unary(&attempt)).await {
             Ok(Ok(())) => Answered { outcome: Outcome::Succeeded, code: "OK", reason: String::new() },
             Ok(Err(status)) => Answered::of(&status),

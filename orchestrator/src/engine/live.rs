@@ -59,6 +59,7 @@ pub struct Live {
     changed: watch::Sender<i64>,
     owes_wake: AtomicBool,
     driven: AtomicBool,
+    told: AtomicBool,
     stale: AtomicBool,
 }
 
@@ -83,6 +84,7 @@ impl Live {
             changed,
             owes_wake: AtomicBool::new(false),
             driven: AtomicBool::new(false),
+            told: AtomicBool::new(false),
             stale: AtomicBool::new(false),
         }
     }
@@ -160,6 +162,16 @@ impl Live {
     /// Becomes the one driver of it in this process; false = somebody else is.
     pub fn start_driving(&self) -> bool {
         !self.driven.swap(true, Ordering::SeqCst)
+    }
+
+    /// Becomes the one who tells the coordinator of its end; false = somebody else is at it.
+    pub fn start_telling(&self) -> bool {
+        !self.told.swap(true, Ordering::SeqCst)
+    }
+
+    /// Lets another tell.
+    pub fn stop_telling(&self) {
+        self.told.store(false, Ordering::SeqCst);
     }
 
     /// Whether somebody in this process drives it.

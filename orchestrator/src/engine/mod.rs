@@ -23,11 +23,19 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Finished global transactions kept in memory for those who still wait for them.
 const KEPT_FINISHED: usize = 2_000;
+/// Repeated and reminding calls to the coordinator in flight (design.md §2, Times).
+const AT_ONCE: usize = 64;
+/// Between two tries to read a store that is away.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// Life of a plan MAC: longer than any retry or dispute (payments-domain.md §2 keeps guard rows as long).
 const MAC_LIFE_S: i64 = 400 * 86_400;
+
+/// How long the relay holds the first call of a forward op (design.md §2, Times).
+pub const HOLD_FORWARD: Duration = Duration::from_secs(2);
 
 /// Times of the engine.
 #[derive(Debug, Clone, Copy)]
@@ -43,7 +51,7 @@ pub struct EngineTimes {
 impl Default for EngineTimes {
     fn default() -> Self {
         Self {
-            hold_forward: Duration::from_secs(2),
+            hold_forward: HOLD_FORWARD,
             hold_second: Duration::from_millis(300),
             try_phase: Duration::from_secs(90),
         }
@@ -71,6 +79,7 @@ pub struct Engine {
     parts: EngineParts,
     live: Mutex<Cache>,
     coordinator_away: AtomicBool,
+    turns: Arc<Semaphore>,
 }
 
 #[derive(Default)]
@@ -83,7 +92,12 @@ impl Engine {
     /// An engine that has not begun: [`Engine::recover`] makes it take up what is open.
     #[must_use]
     pub fn new(parts: EngineParts) -> Arc<Self> {
-        Arc::new(Self { parts, live: Mutex::default(), coordinator_away: AtomicBool::new(false) })
+        Arc::new(Self {
+            parts,
+            live: Mutex::default(),
+            coordinator_away: AtomicBool::new(false),
+            turns: Arc::new(Semaphore::new(AT_ONCE)),
+        })
     }
 
     /// The participants that may be called.
@@ -102,6 +116,11 @@ impl Engine {
     #[must_use]
     pub fn history(&self) -> &History {
         &self.parts.history
+    }
+
+    /// Waits for a turn to call the coordinator again.
+    pub(crate) async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.turns).acquire_owned().await.ok()
     }
 
     /// Unix microseconds, now.
@@ -142,10 +161,23 @@ impl Engine {
         self.cache().open.insert(gid.clone(), Arc::clone(&live));
         if let Err(error) = live.start(&self.parts.history.writer, self.now_us(), new).await {
             self.cache().open.remove(&gid);
+            if matches!(error, AppendError::Store(_)) {
+                self.look_again(gid);
+            }
             return Err(error);
         }
         self.set_going(&live);
         Ok(live)
+    }
+
+    /// A commit that failed may be there all the same: when the store can be read again, what it holds is taken up.
+    fn look_again(self: &Arc<Self>, gid: String) {
+        let engine = Arc::clone(self);
+        tokio::spawn(async move {
+            while engine.find(&gid).await.is_err() {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        });
     }
 
     fn set_going(self: &Arc<Self>, live: &Arc<Live>) {

@@ -10,7 +10,7 @@ use amends_proto::amends::v1::StepPolicy;
 use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::Instant;
 use tonic::metadata::MetadataValue;
 
@@ -18,6 +18,8 @@ use tonic::metadata::MetadataValue;
 const IN_PROGRESS_CAP: Duration = Duration::from_secs(2);
 /// An attempt that takes longer is recorded as begun before its outcome is known.
 const SLOW_ATTEMPT: Duration = Duration::from_millis(250);
+/// So many attempts of an op are recorded even if they all end alike.
+const EVERY_ATTEMPT: u32 = 8;
 /// Between two tries to make an outcome durable while the store is away.
 const STORE_RETRY: Duration = Duration::from_millis(200);
 
@@ -37,7 +39,7 @@ struct Run<'a> {
     began: Instant,
     attempt: u32,
     waits: ExponentialBackoff,
-    last_parked: String,
+    last_answer: String,
     attention: bool,
 }
 
@@ -60,9 +62,10 @@ impl Engine {
                 self.tell_the_end(live);
             }
         } else if owed {
+            live.silence.expect(Instant::now(), live.state().last_seq);
             self.wake(live).await;
         } else if live.plan.mode() == Mode::Saga || live.state().verdict != Verdict::Open {
-            live.silence.expect_soon(Instant::now());
+            live.silence.expect(Instant::now(), live.state().last_seq);
         }
     }
 }
@@ -77,8 +80,8 @@ impl<'a> Run<'a> {
         let before_us = if op.started_us > 0 { engine.now_us().saturating_sub(op.started_us) } else { 0 };
         let before = Duration::from_micros(u64::try_from(before_us).unwrap_or(0));
         let began = Instant::now().checked_sub(before).unwrap_or_else(Instant::now);
-        let (attempt, last_parked) = (op.attempts, String::new());
-        Self { engine, live, at, policy, began, attempt, waits, last_parked, attention: false }
+        let (attempt, last_answer) = (op.attempts, String::new());
+        Self { engine, live, at, policy, began, attempt, waits, last_answer, attention: false }
     }
 
     async fn until_over(mut self) {
@@ -96,7 +99,9 @@ impl<'a> Run<'a> {
     /// Waits for the next attempt; a decision to undo ends the wait of a forward op.
     async fn sleep(&self, wait: Duration) {
         let turned = self.live.until(|state| self.is_forward() && state.undoing());
-        let _ = tokio::time::timeout(wait, turned).await;
+        let again = Instant::now() + wait;
+        let until = self.deadline().map_or(again, |deadline| deadline.min(again));
+        let _ = tokio::time::timeout_at(until, turned).await;
     }
 
     fn is_forward(&self) -> bool {
@@ -112,8 +117,14 @@ impl<'a> Run<'a> {
         if self.unwanted(&self.live.state()) {
             return Ok(Next::Over);
         }
-        if self.past_deadline() {
+        if self.deadline().is_some_and(|deadline| deadline <= Instant::now()) {
             return self.give_up().await;
+        }
+        let Some(_room) = self.room().await else {
+            return Ok(Next::Again(Duration::ZERO));
+        };
+        if self.unwanted(&self.live.state()) {
+            return Ok(Next::Over);
         }
         self.attempt += 1;
         let Some(began) = self.begin().await? else {
@@ -203,26 +214,35 @@ impl<'a> Run<'a> {
                 Next::Over
             }
             Outcome::InProgress => {
-                let wait = self.next_wait().min(IN_PROGRESS_CAP);
-                if self.last_parked == reason {
-                    // The same answer again is not another event, or hours of waiting would fill the store.
-                    facts.clear();
-                } else {
-                    self.last_parked.clone_from(&reason);
+                if self.is_news(&reason) {
                     facts.push(Fact::Parked { at, attempt, reason: reason.clone() }.into());
+                } else {
+                    facts.clear();
                 }
-                Next::Again(wait)
+                Next::Again(self.next_wait().min(IN_PROGRESS_CAP))
             }
             // A second phase cannot be refused: whatever it answers, it is asked again.
             Outcome::Refused | Outcome::Unknown => {
                 let code = answered.code.to_owned();
-                facts.push(Fact::AttemptUnknown { at, attempt, code, reason: reason.clone() }.into());
+                if self.is_news(&format!("{code} {reason}")) {
+                    facts.push(Fact::AttemptUnknown { at, attempt, code, reason: reason.clone() }.into());
+                } else {
+                    facts.clear();
+                }
                 Next::Again(self.next_wait())
             }
         };
         self.add_attention(&next, &answered, &mut facts);
         self.record_until_durable(facts, &answered, reason).await?;
         Ok(next)
+    }
+
+    /// The same answer again is not another event, or days of waiting would fill the store: after the first ones only
+    /// each doubling of the attempts is recorded.
+    fn is_news(&mut self, answer: &str) -> bool {
+        let changed = self.last_answer != answer;
+        answer.clone_into(&mut self.last_answer);
+        changed || self.attempt <= EVERY_ATTEMPT || self.attempt.is_power_of_two()
     }
 
     /// The participant has answered: its outcome is recorded however long the store is away.
@@ -239,7 +259,7 @@ impl<'a> Run<'a> {
             let decide = |state: &State| {
                 let mut facts = facts.clone();
                 if turns && !state.undoing() {
-                    facts.push(undo_decided(plan, Cause::Refused(reason.clone())).into());
+                    facts.push(undo_decided(plan, Cause::Refused(bounded(&reason))).into());
                 }
                 facts.extend(attention_over(state, self.at, answered.outcome));
                 facts
@@ -257,10 +277,14 @@ impl<'a> Run<'a> {
         let behind = answered.outcome == Outcome::Refused
             && self.is_forward()
             && self.live.plan.behind_pivot(self.at.step);
-        let cause = match next {
-            Next::Over if behind => "refused_behind_pivot",
-            Next::Again(_) if late && !self.attention => "retries_exhausted",
-            Next::Over | Next::Again(_) => return,
+        let cause = match (next, said(&answered.reason)) {
+            (Next::Over, _) if behind => "refused_behind_pivot",
+            (Next::Again(_), _) if self.attention => return,
+            // What the participant itself says needs a person (payments-domain.md §3, refused after commit).
+            (Next::Again(_), "UNDER_REVIEW") => "under_review",
+            (Next::Again(_), "PAYMENT_UNKNOWN") if !self.is_forward() => "payment_in_doubt",
+            (Next::Again(_), _) if late => "retries_exhausted",
+            (Next::Over | Next::Again(_), _) => return,
         };
         self.attention = true;
         let text = bounded(&format!("{} {}", answered.code, answered.reason));
@@ -272,14 +296,23 @@ impl<'a> Run<'a> {
         self.waits.next().unwrap_or(cap)
     }
 
-    /// Only forward ops up to the pivot have a deadline: behind it, and when undoing, it goes on for ever.
-    fn past_deadline(&self) -> bool {
-        let deadline = u64::try_from(self.policy.step_timeout_ms).unwrap_or(0);
-        self.is_forward()
-            && deadline > 0
-            && self.attempt > 0
-            && !self.live.plan.behind_pivot(self.at.step)
-            && self.began.elapsed() >= Duration::from_millis(deadline)
+    /// Room in the participant's lane; `None` = the deadline came first. A participant that is not configured needs
+    /// none.
+    async fn room(&self) -> Option<Option<OwnedSemaphorePermit>> {
+        let step = &self.live.plan.steps()[self.at.step];
+        let Some(lane) = self.engine.lanes().get(&step.participant) else { return Some(None) };
+        match self.deadline() {
+            Some(deadline) => tokio::time::timeout_at(deadline, lane.room()).await.ok(),
+            None => Some(lane.room().await),
+        }
+    }
+
+    /// Only forward ops up to the pivot have a deadline, and only after a first attempt: behind it, and when undoing,
+    /// it goes on for ever.
+    fn deadline(&self) -> Option<Instant> {
+        let after = u64::try_from(self.policy.step_timeout_ms).ok().filter(|after| *after > 0)?;
+        let bounded = self.is_forward() && self.attempt > 0 && !self.live.plan.behind_pivot(self.at.step);
+        bounded.then(|| self.began + Duration::from_millis(after))
     }
 
     /// The outcome is still unknown at the deadline: take everything back, this step too (payments-domain.md §3).
@@ -304,6 +337,11 @@ impl<'a> Run<'a> {
     }
 }
 
+/// The reason of a participant's `REASON|text`.
+fn said(text: &str) -> &str {
+    text.split('|').next().unwrap_or_default()
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Begun {
     time_us: i64,
@@ -318,7 +356,12 @@ fn is_payment(plan: &Plan, at: OpRef) -> bool {
 
 /// An op that has its outcome needs nobody any more.
 fn attention_over(state: &State, at: OpRef, outcome: Outcome) -> Vec<Happened> {
-    if outcome != Outcome::Succeeded {
+    let over = match outcome {
+        Outcome::Succeeded => true,
+        Outcome::Refused => matches!(at.op, Op::Action | Op::Try),
+        Outcome::InProgress | Outcome::Unknown => false,
+    };
+    if !over {
         return Vec::new();
     }
     let over = state.attention.iter().filter(|open| open.at == Some(at));

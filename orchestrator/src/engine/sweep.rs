@@ -1,20 +1,18 @@
 //! Recovery and the silence watch: takes up what a crash interrupted, and reminds the coordinator of what it
 //! should have gone on with. Every question "who moves this gid next?" ends here.
 
+use super::answer::may_follow;
 use super::{Engine, Live, silence};
 use crate::coordinator::{CoordinatorError, CoordinatorStatus};
-use crate::history::{Cause, Fact, ReadError, Verdict};
+use crate::history::{Cause, ReadError, Verdict};
 use crate::plan::Mode;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 /// Between two looks at all open global transactions.
 const TICK: Duration = Duration::from_millis(100);
-/// Coordinator calls of one sweep in flight (design.md §2, Times).
-const AT_ONCE: usize = 64;
 /// Reminders of an end; what they miss, the coordinator's own poll brings.
 const LAST_REMINDERS: u32 = 6;
 /// Each of them waits so many times longer.
@@ -30,7 +28,14 @@ impl Engine {
     pub async fn recover(self: &Arc<Self>) -> Result<usize, ReadError> {
         let open = self.parts.history.reader.open_gids().await?;
         for gid in &open {
-            self.find(gid).await?;
+            match self.find(gid).await {
+                Ok(_) => {}
+                Err(error @ ReadError::Store(_)) => return Err(error),
+                // One history that this version cannot read must not keep all others waiting.
+                Err(error @ (ReadError::Plan(_) | ReadError::Event(_))) => {
+                    tracing::error!(gid, %error, alarm = "UNREADABLE_HISTORY", "not taken up");
+                }
+            }
         }
         Ok(open.len())
     }
@@ -43,13 +48,10 @@ impl Engine {
                 tokio::spawn(async move { engine.run_tcc(&live).await });
             }
             (Mode::Tcc, Verdict::Open) => {
+                let cause = Cause::Crash("the orchestrator restarted during the tries".to_owned());
                 tokio::spawn(async move {
-                    let cause = Cause::Crash("the orchestrator restarted during the tries".to_owned());
-                    let facts = |_: &_| vec![Fact::AbortDecided(cause).into()];
-                    match engine.record(&live, facts).await {
-                        Ok(_) => engine.carry_abort(&live).await,
-                        Err(error) => tracing::error!(gid = live.base().gid, %error, "not taken up"),
-                    }
+                    engine.decide_abort(&live, cause).await;
+                    engine.settle_decision(&live).await;
                 });
             }
             (Mode::Tcc, Verdict::Submitting) => {
@@ -66,25 +68,24 @@ impl Engine {
 
     /// Watches for silence until the process ends.
     pub async fn watch(self: Arc<Self>) {
-        let at_once = Arc::new(Semaphore::new(AT_ONCE));
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tick.tick().await;
-            if self.coordinator_away.load(Ordering::SeqCst) && !self.is_back().await {
-                continue;
+            if self.coordinator_away.load(Ordering::SeqCst) {
+                self.until_back().await;
             }
             let now = Instant::now();
             for live in self.all_open().into_iter().filter(|live| !live.is_busy()) {
                 let Some(strikes) = live.silence.strike(now) else { continue };
-                let Ok(permit) = Arc::clone(&at_once).acquire_owned().await else { return };
+                let Some(turn) = self.turn().await else { return };
                 let engine = Arc::clone(&self);
                 tokio::spawn(async move {
                     match strikes {
                         0 => engine.wake(&live).await,
                         _ => engine.reconcile(&live).await,
                     }
-                    drop(permit);
+                    drop(turn);
                 });
             }
         }
@@ -94,26 +95,32 @@ impl Engine {
         self.coordinator_away.store(true, Ordering::SeqCst);
     }
 
-    /// Looks whether the coordinator is back; if so, everything open is due.
-    async fn is_back(self: &Arc<Self>) -> bool {
-        if let Err(error) = self.coordinator().version().await {
-            tracing::warn!(%error, "the coordinator is away");
+    /// One call that failed proves little: only if the coordinator really is away, and then is back, everything open
+    /// is due at once.
+    async fn until_back(self: &Arc<Self>) {
+        let mut was_away = false;
+        while let Err(error) = self.coordinator().version().await {
+            if !was_away {
+                tracing::warn!(%error, "the coordinator is away");
+            }
+            was_away = true;
             tokio::time::sleep(AWAY_LOOK).await;
-            return false;
         }
         self.coordinator_away.store(false, Ordering::SeqCst);
+        if !was_away {
+            return;
+        }
+        tracing::info!("the coordinator is back");
         let now = Instant::now();
         for live in self.all_open() {
             if !live.is_busy() {
                 live.silence.due_now(now);
             }
         }
-        true
     }
 
     /// Makes the coordinator go on with a global transaction now, by the cheapest way that history suggests.
     pub(super) async fn wake(self: &Arc<Self>, live: &Arc<Live>) {
-        live.silence.expect_soon(Instant::now());
         let forward_saga = live.plan.mode() == Mode::Saga && !live.state().undoing();
         if !forward_saga {
             return self.reconcile(live).await;
@@ -141,6 +148,12 @@ impl Engine {
             }
             // Somebody else submitted what history aborts: no confirm is ever made, the cancels run from here.
             (Mode::Tcc, Some(CoordinatorStatus::Submitted)) if state.undoing() => {
+                self.drive_in_background(live);
+            }
+            // It turned back where history can only go forward.
+            (Mode::Saga | Mode::Unspecified, Some(CoordinatorStatus::Aborting))
+                if !state.undoing() && !may_follow(&live.plan, &state) =>
+            {
                 self.drive_in_background(live);
             }
             // It starts anew with the stored plan: relay and guards make a repeat harmless.
@@ -175,17 +188,21 @@ impl Engine {
     /// again only at its next poll.
     pub(super) fn tell_the_end(self: &Arc<Self>, live: &Arc<Live>) {
         let (engine, live) = (Arc::clone(self), Arc::clone(live));
+        if !live.start_telling() {
+            return;
+        }
         tokio::spawn(async move {
             let mut wait = silence::FIRST;
             for _ in 0..LAST_REMINDERS {
                 match engine.status_of(&live).await {
-                    Some(None | Some(CoordinatorStatus::Succeed | CoordinatorStatus::Failed)) => return,
+                    Some(None | Some(CoordinatorStatus::Succeed | CoordinatorStatus::Failed)) => break,
                     Some(Some(status)) => engine.remind(&live, status).await,
                     None => {}
                 }
                 tokio::time::sleep(wait).await;
                 wait *= LAST_FACTOR;
             }
+            live.stop_telling();
         });
     }
 

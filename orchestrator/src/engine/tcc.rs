@@ -23,17 +23,20 @@ impl Engine {
     /// Hands a SAGA to the coordinator, which starts it. Repeated until it has it, or it is no longer wanted.
     pub(super) async fn register_saga(self: &Arc<Self>, live: &Arc<Live>) {
         if self.register(live).await {
-            live.silence.expect_soon(Instant::now());
+            live.silence.expect(Instant::now(), live.state().last_seq);
         }
     }
 
     /// True = the coordinator has the branches; false = ended meanwhile.
     async fn register(self: &Arc<Self>, live: &Arc<Live>) -> bool {
+        let mut turn = None;
         loop {
             if live.state().end.is_some() {
                 return false;
             }
-            match self.coordinator().register(&live.plan).await {
+            let registered = self.coordinator().register(&live.plan).await;
+            drop(turn.take());
+            match registered {
                 Ok(()) => {
                     if !live.state().registered {
                         live.note(Fact::Registered, self.now_us());
@@ -47,6 +50,8 @@ impl Engine {
                     self.coordinator_is_away();
                     let ended = live.until(|state| state.end.is_some());
                     let _ = tokio::time::timeout(AWAY_RETRY, ended).await;
+                    // When it is back, not all of them call at once.
+                    turn = self.turn().await;
                 }
             }
         }
@@ -106,7 +111,8 @@ impl Engine {
         }
     }
 
-    async fn decide_abort(self: &Arc<Self>, live: &Arc<Live>, cause: Cause) {
+    /// Decides against it if nothing is decided yet.
+    pub(super) async fn decide_abort(self: &Arc<Self>, live: &Arc<Live>, cause: Cause) {
         let cause = &cause;
         self.record_patiently(live, |state| match state.verdict {
             Verdict::Open => vec![Fact::AbortDecided(cause.clone())],
@@ -150,7 +156,7 @@ impl Engine {
             }
         }
         if live.state().end.is_none() {
-            live.silence.expect_soon(Instant::now());
+            live.silence.expect(Instant::now(), live.state().last_seq);
         }
     }
 
@@ -159,7 +165,7 @@ impl Engine {
     async fn carry_submit(self: &Arc<Self>, live: &Arc<Live>) {
         if let Ok(()) = self.coordinator().submit(&live.plan).await {
             live.note(Fact::Committed, self.now_us());
-            live.silence.expect_soon(Instant::now());
+            live.silence.expect(Instant::now(), live.state().last_seq);
             return;
         }
         self.settle_submit(live).await;

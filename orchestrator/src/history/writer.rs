@@ -86,6 +86,11 @@ impl HistoryWriter {
         Self { queue }
     }
 
+    /// Returns when the writer task has ended, which it must not while there is a handle.
+    pub async fn ended(&self) {
+        self.queue.closed().await;
+    }
+
     /// Makes `append` durable, together with whatever else is waiting.
     ///
     /// # Errors
