@@ -105,7 +105,8 @@ async fn binary() -> DtmBinary {
 }
 
 fn headers() -> BTreeMap<String, String> {
-    BTreeMap::from([("pay-plan-mac".into(), "v1.text".into())])
+    let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    BTreeMap::from([header("pay-plan-mac", "v1.text"), header("traceparent", "00-trace")])
 }
 
 #[tokio::test]
@@ -127,6 +128,7 @@ async fn a_saga_calls_its_actions_with_payload_and_metadata_and_succeeds() {
             (call.plan_mac.as_str(), call.method.as_str(), &call.payload[..]),
             ("v1.text", "Do", payload.as_bytes())
         );
+        assert_eq!(call.traceparent, "00-trace");
     }
 }
 
