@@ -7,7 +7,7 @@
 //! out and settles it. A second phase leaves no row before it is settled: it is simply called again.
 
 use prost::Message;
-use sea_orm::{DatabaseTransaction, EntityTrait as _};
+use sea_orm::{DatabaseTransaction, DbErr, EntityTrait as _};
 use tonic::{Request, Response, Status};
 
 use crate::EffectFuture;
@@ -124,12 +124,18 @@ impl Guard {
         self.guarded(request, Phase::Undo, effect).await
     }
 
+    /// Takes the lock of a branch until the end of `tx`, as transaction A does: first, so that two transactions about
+    /// one branch wait for each other in the same order. Nothing to do on SQLite, where `begin` took the write lock.
+    pub async fn hold(&self, tx: &DatabaseTransaction, branch: &Branch) -> Result<(), DbErr> {
+        rows::hold(tx, branch).await
+    }
+
     /// Records the outcome of a call that went outside, in the local transaction of its result (transaction B).
     ///
     /// A forward row turns from RUNNING to DONE or REFUSED, or is forgotten; of a second phase the row is made. Needs
     /// only gid, branch_id and op of a forward `branch`, so that a worker can settle what a crash left behind.
-    /// Call it before anything else in the transaction: on PostgreSQL it takes the branch's lock, and transaction A
-    /// takes that lock before the service's rows as well.
+    /// On PostgreSQL it takes the branch's lock, as transaction A does before the service's rows. So a transaction that
+    /// touches the service's rows before it settles begins with [`Guard::hold`].
     pub async fn settle<Resp: Message>(
         &self,
         tx: &DatabaseTransaction,

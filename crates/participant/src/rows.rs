@@ -22,9 +22,10 @@ pub(crate) struct Rows(Vec<Model>);
 impl Rows {
     /// Reads them, after every other call of the branch has come to its end.
     pub async fn read(tx: &DatabaseTransaction, branch: &Branch) -> Result<Rows, DbErr> {
-        let names = [branch.gid.as_str(), branch.branch_id.as_str()];
-        serialise(tx, "branch", &names).await?;
-        let rows = Entity::find().filter(Column::Gid.eq(names[0])).filter(Column::BranchId.eq(names[1]));
+        hold(tx, branch).await?;
+        let rows = Entity::find()
+            .filter(Column::Gid.eq(branch.gid.as_str()))
+            .filter(Column::BranchId.eq(branch.branch_id.as_str()));
         Ok(Rows(rows.all(tx).await?))
     }
 
@@ -42,6 +43,11 @@ impl Rows {
         };
         Held { own: seen(op), forward: seen(op.forward()), opposite: opposite_op(op).and_then(seen) }
     }
+}
+
+/// Makes transactions about the same branch go one after another.
+pub(crate) async fn hold(tx: &DatabaseTransaction, branch: &Branch) -> Result<(), DbErr> {
+    serialise(tx, "branch", &[branch.gid.as_str(), branch.branch_id.as_str()]).await
 }
 
 /// Makes calls with the same names go one after another. On SQLite they do already: `begin` took the write lock.

@@ -1,4 +1,5 @@
-//! Branch calls: transaction A, the way to the processor, the answer. Each runs in a task that outlives its caller.
+//! Branch calls: transaction A, the way to the processor, the answer. Each runs from
+//! its beginning in a task that outlives its caller: what was committed is sent, and what is answered is recorded.
 
 use amends_participant::{
     Begun, Branch, Call, Fault, ForwardState, Phase, Progress, Reason, Refusal, outlive,
@@ -23,6 +24,11 @@ type Answer = Result<Response<PayResponse>, Status>;
 
 /// TryPay and Charge.
 pub async fn forward(cashier: &Cashier, request: Request<PayRequest>, form: Form) -> Answer {
+    let cashier = cashier.clone();
+    outlive(async move { begin_and_send(&cashier, request, form).await }).await?
+}
+
+async fn begin_and_send(cashier: &Cashier, request: Request<PayRequest>, form: Form) -> Answer {
     let sender = cashier.clone();
     let begun =
         cashier.guard().begin(request, move |tx, call| Box::pin(begin_payment(tx, call, sender, form)));
@@ -31,10 +37,7 @@ pub async fn forward(cashier: &Cashier, request: Request<PayRequest>, form: Form
         Begun::Running(call) => {
             Err(still_running(cashier, &call.branch).await.into_branch_status(Phase::Forward))
         }
-        Begun::Started { value, .. } => {
-            let cashier = cashier.clone();
-            outlive(async move { answer_forward(cashier.send(value, None).await) }).await?
-        }
+        Begun::Started { value, .. } => answer_forward(cashier.send(value, None).await),
     }
 }
 
@@ -127,10 +130,14 @@ struct Way {
 
 /// ConfirmPay: forward only, once the commit was decided.
 pub async fn confirm(cashier: &Cashier, request: Request<PayRequest>) -> Answer {
-    let sender = cashier.clone();
-    let begun =
-        cashier.guard().begin_confirm(request, move |tx, call| Box::pin(begin_capture(tx, call, sender)));
-    second(cashier, begun.await, Phase::Confirm).await
+    let cashier = cashier.clone();
+    outlive(async move {
+        let sender = cashier.clone();
+        let begun =
+            cashier.guard().begin_confirm(request, move |tx, call| Box::pin(begin_capture(tx, call, sender)));
+        second(&cashier, begun.await, Phase::Confirm).await
+    })
+    .await?
 }
 
 async fn begin_capture(
@@ -181,8 +188,13 @@ fn under_review() -> Refusal {
 
 /// CancelPay and ReverseCharge: OK only when it is proven that no money is kept.
 pub async fn undo(cashier: &Cashier, request: Request<PayRequest>) -> Answer {
-    let begun = cashier.guard().begin_undo(request, |tx, call, state| Box::pin(want_undo(tx, call, state)));
-    second(cashier, begun.await, Phase::Undo).await
+    let cashier = cashier.clone();
+    outlive(async move {
+        let begun =
+            cashier.guard().begin_undo(request, |tx, call, state| Box::pin(want_undo(tx, call, state)));
+        second(&cashier, begun.await, Phase::Undo).await
+    })
+    .await?
 }
 
 /// Transaction A of an undo: from now on, whatever is found out, nothing may be kept. Does not care whether the
@@ -253,6 +265,7 @@ async fn settled(
     branch: &Branch,
 ) -> Result<Result<PayResponse, State>, Fault> {
     let tx = cashier.guard().store().begin().await?;
+    cashier.guard().hold(&tx, branch).await?;
     let payment = known_payment(&tx, payment_id).await?;
     let there = settle_second(cashier.guard(), &tx, &payment, branch).await?;
     tx.commit().await?;

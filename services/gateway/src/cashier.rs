@@ -9,7 +9,7 @@ use sea_orm::{ActiveModelTrait, DatabaseTransaction, IntoActiveModel, Set};
 use tokio::sync::Notify;
 
 use crate::entity::{attempt, payment};
-use crate::finding::{Asked, Finding, Receipt, find};
+use crate::finding::{Asked, Finding, find};
 use crate::lanes::{Held, Lanes};
 use crate::next_step::{Next, Open, next_step};
 use crate::psp_client::{Errand, PspClient};
@@ -110,7 +110,7 @@ impl Cashier {
                 }
                 (Next::Ask, Some(open)) => self.ask(&errand(&payment, &open)?, second).await?,
                 (Next::Withdraw, Some(open)) => {
-                    self.record(&open.attempt_id, Asked::Call, Finding::Closed, second).await?;
+                    self.record(&errand(&payment, &open)?, Asked::Call, Finding::Closed, second).await?;
                 }
                 (Next::Rest, _) | (Next::Send | Next::Ask | Next::Withdraw, None) => break,
             }
@@ -181,7 +181,7 @@ impl Cashier {
     async fn call(&self, errand: &Errand, second: Option<&Branch>) -> Result<Standing, Fault> {
         let answer = self.0.psp.send(errand).await;
         let finding = find(errand.op, Asked::Call, answer);
-        self.record(&errand.attempt_id, Asked::Call, finding, second).await
+        self.record(errand, Asked::Call, finding, second).await
     }
 
     /// Asks what became of a request, and does what the answer calls for.
@@ -195,9 +195,10 @@ impl Cashier {
             | Finding::AlreadyCaptured
             | Finding::NotCaptured
             | Finding::Open
+            | Finding::SendQuery
             | Finding::NeverLeft) => finding,
         };
-        self.record(&errand.attempt_id, Asked::Query, finding, second).await?;
+        self.record(errand, Asked::Query, finding, second).await?;
         Ok(())
     }
 
@@ -205,35 +206,43 @@ impl Cashier {
         find(errand.op, Asked::Query, self.0.psp.query(&errand.request.psp_request_id).await)
     }
 
-    /// Forbids a request; if it was paid after all, the receipt is asked for.
+    /// Forbids a request; if it was paid after all, the receipt tells.
     async fn close(&self, errand: &Errand) -> Finding {
         let answer = self.0.psp.close(&errand.request.psp_request_id).await;
-        let finding = find(errand.op, Asked::Close, answer);
-        if finding != Finding::Succeeded(Receipt::default()) {
-            return finding;
-        }
-        match self.query(errand).await {
-            paid @ Finding::Succeeded(_) => paid,
-            Finding::Declined(_)
+        match find(errand.op, Asked::Close, answer) {
+            Finding::SendQuery => match self.query(errand).await {
+                paid @ Finding::Succeeded(_) => paid,
+                Finding::Declined(_)
+                | Finding::Closed
+                | Finding::AlreadyCaptured
+                | Finding::NotCaptured
+                | Finding::Open
+                | Finding::SendClose
+                | Finding::SendQuery
+                | Finding::SendAgain
+                | Finding::NeverLeft => Finding::Open,
+            },
+            finding @ (Finding::Succeeded(_)
+            | Finding::Declined(_)
             | Finding::Closed
             | Finding::AlreadyCaptured
             | Finding::NotCaptured
             | Finding::Open
             | Finding::SendClose
             | Finding::SendAgain
-            | Finding::NeverLeft => finding,
+            | Finding::NeverLeft) => finding,
         }
     }
 
     async fn record(
         &self,
-        attempt_id: &str,
+        errand: &Errand,
         asked: Asked,
         finding: Finding,
         second: Option<&Branch>,
     ) -> Result<Standing, Fault> {
-        tracing::debug!(attempt_id, ?asked, ?finding, "found out");
-        record(&self.0.guard, &self.0.tuning, attempt_id, asked, finding, second).await
+        tracing::debug!(errand.attempt_id, ?asked, ?finding, "found out");
+        record(&self.0.guard, &self.0.tuning, errand, asked, finding, second).await
     }
 }
 

@@ -63,6 +63,8 @@ pub enum Finding {
     Open,
     /// Forbid it, so that it cannot come late.
     SendClose,
+    /// It is said to be paid: ask for the receipt, which is the proof.
+    SendQuery,
     /// Send it again under the same id; the processor does it at most once.
     SendAgain,
     /// It never left: it may be sent again without asking.
@@ -74,8 +76,9 @@ pub enum Finding {
 pub fn find(op: PspOp, asked: Asked, answer: Answer) -> Finding {
     match answer {
         Answer::Success(receipt) => Finding::Succeeded(receipt),
-        Answer::Declined(code) | Answer::Refused(code) => match asked {
-            Asked::Close => close_refused(code),
+        Answer::Declined(code) => Finding::Declined(code),
+        Answer::Refused(code) => match asked {
+            Asked::Close => close_refused(&code),
             Asked::Call | Asked::Query => refused(op, code),
         },
         Answer::Closed => match op {
@@ -102,13 +105,9 @@ fn unheard_of(op: PspOp) -> Finding {
     }
 }
 
-/// A request cannot be closed because it was paid, or because it is decided already.
-fn close_refused(code: String) -> Finding {
-    match code.as_str() {
-        "paid" => Finding::Succeeded(Receipt::default()),
-        "processing" => Finding::Open,
-        _ => Finding::Declined(code),
-    }
+/// That a request cannot be closed proves nothing; a query tells, and at once if it was paid.
+fn close_refused(code: &str) -> Finding {
+    if code == "paid" { Finding::SendQuery } else { Finding::Open }
 }
 
 fn refused(op: PspOp, code: String) -> Finding {
@@ -118,10 +117,11 @@ fn refused(op: PspOp, code: String) -> Finding {
         (PspOp::Capture, "captured") => Finding::Succeeded(Receipt::default()),
         (PspOp::Void, "captured") => Finding::AlreadyCaptured,
         (PspOp::Refund, "not_captured") => Finding::NotCaptured,
-        (PspOp::Void | PspOp::Refund, "nothing_kept" | "declined" | "closed") => {
-            Finding::Succeeded(Receipt::default())
-        }
-        _ => Finding::Declined(code),
+        // The one code that proves it: whatever else turns an undo down, money may be kept.
+        (PspOp::Void | PspOp::Refund, "nothing_kept") => Finding::Succeeded(Receipt::default()),
+        // A payment is declined, never refused: this was not about the payment.
+        (PspOp::Authorize | PspOp::Sale, _) => Finding::Open,
+        (PspOp::Capture | PspOp::Void | PspOp::Refund, _) => Finding::Declined(code),
     }
 }
 
@@ -156,9 +156,38 @@ mod tests {
     }
 
     #[test]
-    fn a_close_that_was_too_late_is_a_success() {
-        let paid = Finding::Succeeded(Receipt::default());
-        assert_eq!(find(PspOp::Sale, Asked::Close, refusal("paid")), paid);
+    fn what_turns_an_undo_down_is_no_proof_that_nothing_is_kept() {
+        for op in [PspOp::Void, PspOp::Refund] {
+            for code in ["declined", "closed", "limit", "original_not_found", "DECLINED", ""] {
+                for asked in [Asked::Call, Asked::Query] {
+                    let wanted = Finding::Declined(code.to_owned());
+                    assert_eq!(find(op, asked, refusal(code)), wanted, "{op:?} {code}");
+                    assert_eq!(find(op, asked, Answer::Declined(code.to_owned())), wanted, "{op:?} {code}");
+                }
+            }
+            assert_eq!(
+                find(op, Asked::Call, Answer::Declined("nothing_kept".to_owned())),
+                Finding::Declined("nothing_kept".to_owned())
+            );
+        }
+    }
+
+    #[test]
+    fn only_a_decline_ends_a_payment_never_a_refusal() {
+        for op in [PspOp::Authorize, PspOp::Sale] {
+            for asked in [Asked::Call, Asked::Query, Asked::Close] {
+                for code in ["busy", "rate_limited", "declined", "closed", "nothing_kept"] {
+                    assert_eq!(find(op, asked, refusal(code)), Finding::Open, "{op:?} {asked:?} {code}");
+                }
+                let declined = find(op, asked, Answer::Declined("limit".to_owned()));
+                assert_eq!(declined, Finding::Declined("limit".to_owned()));
+            }
+        }
+    }
+
+    #[test]
+    fn a_close_that_was_too_late_calls_for_the_receipt() {
+        assert_eq!(find(PspOp::Sale, Asked::Close, refusal("paid")), Finding::SendQuery);
         assert_eq!(find(PspOp::Sale, Asked::Close, refusal("processing")), Finding::Open);
         assert_eq!(find(PspOp::Sale, Asked::Close, Answer::Closed), Finding::Closed);
     }
@@ -167,7 +196,7 @@ mod tests {
     fn refusals_mean_different_things_to_different_requests() {
         let kept_nothing = Finding::Succeeded(Receipt::default());
         for (op, code, wanted) in [
-            (PspOp::Sale, "stolen_card", Finding::Declined("stolen_card".into())),
+            (PspOp::Sale, "stolen_card", Finding::Open),
             (PspOp::Capture, "expired", Finding::Declined("expired".into())),
             (PspOp::Capture, "captured", kept_nothing.clone()),
             (PspOp::Void, "captured", Finding::AlreadyCaptured),

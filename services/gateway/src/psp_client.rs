@@ -4,6 +4,7 @@
 use std::error::Error;
 use std::time::Duration;
 
+use amends_participant::Branch;
 use amends_proto::pay::money::v1::Money;
 use amends_proto::pay::psp::v1::psp_service_client::PspServiceClient;
 use amends_proto::pay::psp::v1::{CloseRequest, PspRequest, PspResult, PspStatus, QueryRequest};
@@ -17,10 +18,15 @@ use crate::state::PspOp;
 
 /// Longest time for a connection to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often a connection has to show that it lives, and how long that may take: a processor's machine that vanishes
+/// without a word must not be called for ever over a dead connection.
+const KEEPALIVE: Duration = Duration::from_secs(10);
 
 /// Everything the processor needs to carry out a request.
 #[derive(Debug, Clone)]
 pub struct Errand {
+    /// The branch of the forward call.
+    pub branch: Branch,
     /// The attempt that records it.
     pub attempt_id: String,
     /// The payment it is for.
@@ -66,6 +72,9 @@ impl PspClient {
         let channel = Endpoint::from_shared(format!("http://{address}"))?
             .connect_timeout(CONNECT_TIMEOUT)
             .tcp_nodelay(true)
+            .http2_keep_alive_interval(KEEPALIVE)
+            .keep_alive_timeout(KEEPALIVE)
+            .keep_alive_while_idle(true)
             .connect_lazy();
         let between = Duration::from_secs_f64(1.0 / queries_per_s.max(0.001));
         let pace = Pace { between, next: Mutex::new(Instant::now()) };

@@ -7,6 +7,7 @@ use sea_orm::{ActiveModelTrait, DatabaseTransaction, IntoActiveModel, Set};
 use crate::entity::{AttemptState, attempt, encode, payment};
 use crate::finding::{Asked, Finding, Receipt};
 use crate::in_doubt::{self, Kind};
+use crate::psp_client::Errand;
 use crate::rows::{Start, broken, insert_attempt, known_attempt, known_payment, pay_response};
 use crate::state::{self, Doubt, Event, PspOp, State};
 use crate::tuning::{IN_DOUBT_AFTER_US, Tuning, later};
@@ -25,13 +26,14 @@ pub struct Standing {
 pub async fn record(
     guard: &Guard,
     tuning: &Tuning,
-    attempt_id: &str,
+    errand: &Errand,
     asked: Asked,
     finding: Finding,
     second: Option<&Branch>,
 ) -> Result<Standing, Fault> {
     let tx = guard.store().begin().await?;
-    let attempt = known_attempt(&tx, attempt_id).await?;
+    guard.hold(&tx, &errand.branch).await?;
+    let attempt = known_attempt(&tx, &errand.attempt_id).await?;
     let payment = known_payment(&tx, &attempt.payment_id).await?;
     if !attempt.is_open() {
         tx.rollback().await?;
@@ -39,7 +41,7 @@ pub async fn record(
     }
     let recording = Recording { tx: &tx, tuning, now_us: guard.now_us(), op: attempt.asked()? };
     let standing = recording.write(Standing { payment, attempt }, asked, finding).await?;
-    settle_forward(guard, &tx, &standing).await?;
+    settle_forward(guard, &tx, &standing, &errand.branch).await?;
     if let Some(second) = second {
         settle_second(guard, &tx, &standing.payment, second).await?;
     }
@@ -76,9 +78,11 @@ impl Recording<'_> {
             Finding::NeverLeft if from.attempt.came_to()? == AttemptState::Initiated => {
                 self.unsent(from).await
             }
-            Finding::Open | Finding::SendClose | Finding::SendAgain | Finding::NeverLeft => {
-                self.postpone(from, asked).await
-            }
+            Finding::Open
+            | Finding::SendClose
+            | Finding::SendQuery
+            | Finding::SendAgain
+            | Finding::NeverLeft => self.postpone(from, asked).await,
         }
     }
 
@@ -269,7 +273,12 @@ pub fn refusal(attempt: &attempt::Model) -> Refusal {
         .with("retriable", "false")
 }
 
-async fn settle_forward(guard: &Guard, tx: &DatabaseTransaction, standing: &Standing) -> Result<(), Fault> {
+async fn settle_forward(
+    guard: &Guard,
+    tx: &DatabaseTransaction,
+    standing: &Standing,
+    branch: &Branch,
+) -> Result<(), Fault> {
     let Standing { payment, attempt } = standing;
     if !attempt.asked()?.is_forward() {
         return Ok(());
@@ -279,9 +288,7 @@ async fn settle_forward(guard: &Guard, tx: &DatabaseTransaction, standing: &Stan
         AttemptState::Succeeded => Settled::Done(pay_response(payment)?),
         AttemptState::Declined | AttemptState::Cancelled => Settled::Refused(refusal(attempt)),
     };
-    let branch = Branch::stored(&payment.gid, &payment.branch_id, &payment.forward_op);
-    let branch = branch.ok_or_else(|| broken("a payment names no branch"))?;
-    guard.settle(tx, &branch, settled).await?;
+    guard.settle(tx, branch, settled).await?;
     Ok(())
 }
 

@@ -137,7 +137,9 @@ pub async fn insert_attempt(
 
 /// What is sent for an attempt.
 pub fn errand(payment: &payment::Model, attempt: &attempt::Model) -> Result<Errand, Fault> {
+    let branch = Branch::stored(&payment.gid, &payment.branch_id, &payment.forward_op);
     Ok(Errand {
+        branch: branch.ok_or_else(|| broken("a payment names no branch"))?,
         attempt_id: attempt.attempt_id.clone(),
         payment_id: payment.payment_id.clone(),
         op: attempt.asked()?,

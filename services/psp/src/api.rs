@@ -79,7 +79,9 @@ impl Psp {
                 return Ok((result, if repeated { Reply::Answer } else { reply }));
             }
             (Work::Close(_) | Work::Query(_), Effect::Nothing) => PspResult::default(),
-            (Work::Close(_) | Work::Query(_), Effect::TurnDown(code)) => refused(code),
+            (Work::Close(_), Effect::TurnDown(code)) => refused(code),
+            // REFUSED would be read as the standing of the request that is asked about.
+            (Work::Query(_), Effect::TurnDown(_)) => return Ok((PspResult::default(), Reply::Error)),
             (Work::Query(id), _) => self.books.query(id, now_us()).await?,
             (Work::Close(id), _) => self.books.close(id, now_us()).await?,
         };

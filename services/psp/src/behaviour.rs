@@ -207,8 +207,10 @@ fn duration_or(text: &str, default: Duration) -> Option<Duration> {
     if text.is_empty() { Some(default) } else { duration(text) }
 }
 
-fn code_or(text: &str, default: &str) -> String {
-    if text.is_empty() { default.to_owned() } else { text.chars().take(64).collect() }
+/// The code of a refusal. That nothing is kept only the books can say.
+fn code_or(text: &str, default: &str) -> Option<String> {
+    let code = if text.is_empty() { default.to_owned() } else { text.chars().take(64).collect() };
+    (code != "nothing_kept").then_some(code)
 }
 
 fn bare(text: &str, behaviour: Behaviour) -> Option<Behaviour> {
@@ -222,7 +224,7 @@ const DELAY: Duration = Duration::from_secs(2);
 
 const NAMES: [(&str, Make); 14] = [
     ("ok", |a| bare(a, Behaviour::Ok)),
-    ("decline", |a| Some(Behaviour::Decline(code_or(a, "declined")))),
+    ("decline", |a| Some(Behaviour::Decline(code_or(a, "declined")?))),
     ("charge_then_timeout", |a| {
         if a.is_empty() {
             return Some(Behaviour::ChargeThenTimeout(None));
@@ -237,9 +239,9 @@ const NAMES: [(&str, Make); 14] = [
     ("processing", |a| Some(Behaviour::Processing(duration_or(a, DELAY)?))),
     ("outage", |a| Some(Behaviour::Outage(duration_or(a, DELAY)?))),
     ("query_unknown", |a| Some(Behaviour::QueryUnknown(if a.is_empty() { 1 } else { a.parse().ok()? }))),
-    ("capture_refused", |a| Some(Behaviour::CaptureRefused(code_or(a, "expired")))),
-    ("void_refused", |a| Some(Behaviour::VoidRefused(code_or(a, "captured")))),
-    ("close_refused", |a| Some(Behaviour::CloseRefused(code_or(a, "paid")))),
+    ("capture_refused", |a| Some(Behaviour::CaptureRefused(code_or(a, "expired")?))),
+    ("void_refused", |a| Some(Behaviour::VoidRefused(code_or(a, "captured")?))),
+    ("close_refused", |a| Some(Behaviour::CloseRefused(code_or(a, "paid")?))),
 ];
 
 #[cfg(test)]
@@ -279,6 +281,9 @@ mod tests {
             ["", "okay", "ok_abc", "slow(", "slow(2h)", "declined", "5xx", "query_unknown(x)", "slow_"]
         {
             assert!(Behaviour::parse(text).is_err(), "{text}");
+        }
+        for lie in ["decline:nothing_kept", "void_refused(nothing_kept)", "capture_refused_nothing_kept"] {
+            assert!(Behaviour::parse(lie).is_err(), "{lie}");
         }
         assert_eq!(Behaviour::of_card_token("tok_abc"), None);
         assert_eq!(Behaviour::of_card_token("decline"), None);

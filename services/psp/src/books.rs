@@ -190,7 +190,7 @@ async fn find(tx: &DatabaseTransaction, request_id: &str) -> Result<Option<reque
 async fn judge(tx: &DatabaseTransaction, row: request::Model) -> Result<request::Model, DbErr> {
     let op = Op::parse(&row.op).ok_or_else(|| corrupt(&row))?;
     let payment = if op.opens_payment() { None } else { find(tx, &row.original_request_id).await? };
-    let payment = payment.filter(|payment| payment.currency == row.currency);
+    let payment = payment.filter(|payment| payment.currency.is_empty() || payment.currency == row.currency);
     let original = payment.as_ref().map(original).transpose()?;
     match state::judge(op, row.amount_minor, original) {
         Ok(money) => {

@@ -85,16 +85,21 @@ pub fn judge(op: Op, amount: i64, original: Option<Original>) -> Result<Money, &
 }
 
 fn succeeded(original: Option<Original>) -> Result<Money, &'static str> {
-    let Some(original) = original.filter(|original| original.op.opens_payment()) else {
+    let Some(original) = original.filter(is_payment) else {
         return Err("original_not_found");
     };
     match original.standing {
         Standing::Late => Err("original_not_found"),
         Standing::Processing => Err("processing"),
-        Standing::Declined | Standing::Refused => Err("declined"),
-        Standing::Closed => Err("closed"),
+        // For ever without money. No behaviour has this code, so it is proof.
+        Standing::Declined | Standing::Refused | Standing::Closed => Err("nothing_kept"),
         Standing::Succeeded => Ok(original.money),
     }
+}
+
+/// Also one that was closed before anybody had heard of it: it will never be opened.
+fn is_payment(original: &Original) -> bool {
+    original.op.opens_payment() || original.op == Op::Close
 }
 
 fn capture(amount: i64, money: Money) -> Result<Money, &'static str> {
@@ -192,11 +197,14 @@ mod tests {
             assert_eq!(judge(op, 1, None), Err("original_not_found"));
             for standing in Standing::ALL {
                 let original = Original { op: Op::Sale, standing, money: K };
-                let refused = matches!(
-                    judge(op, 1, Some(original)),
-                    Err("original_not_found" | "processing" | "declined" | "closed")
-                );
-                assert_eq!(refused, standing != Standing::Succeeded, "{op:?} {standing:?}");
+                let code = match standing {
+                    Standing::Late => Some("original_not_found"),
+                    Standing::Processing => Some("processing"),
+                    Standing::Declined | Standing::Refused | Standing::Closed => Some("nothing_kept"),
+                    Standing::Succeeded => None,
+                };
+                let judged = judge(op, 1, Some(original)).err().filter(|code| *code != "captured");
+                assert_eq!(judged, code, "{op:?} {standing:?}");
             }
             let not_a_payment = Original { op: Op::Refund, standing: Standing::Succeeded, money: K };
             assert_eq!(judge(op, 1, Some(not_a_payment)), Err("original_not_found"));

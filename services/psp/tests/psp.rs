@@ -66,23 +66,23 @@ impl World {
     }
 
     async fn capture(&self, id: &str, original: &str) -> Result<PspResult, Status> {
-        Ok(self.client.clone().capture(brief(about(id, original))).await?.into_inner())
+        Ok(self.client.clone().capture(about(id, original)).await?.into_inner())
     }
 
     async fn void(&self, id: &str, original: &str) -> Result<PspResult, Status> {
-        Ok(self.client.clone().void(brief(about(id, original))).await?.into_inner())
+        Ok(self.client.clone().void(about(id, original)).await?.into_inner())
     }
 
     async fn refund(&self, id: &str, original: &str) -> Result<PspResult, Status> {
-        Ok(self.client.clone().refund(brief(about(id, original))).await?.into_inner())
+        Ok(self.client.clone().refund(about(id, original)).await?.into_inner())
     }
 
     async fn query(&self, id: &str) -> Result<PspResult, Status> {
-        Ok(self.client.clone().query(brief(QueryRequest { psp_request_id: id.into() })).await?.into_inner())
+        Ok(self.client.clone().query(QueryRequest { psp_request_id: id.into() }).await?.into_inner())
     }
 
     async fn close(&self, id: &str) -> Result<PspResult, Status> {
-        Ok(self.client.clone().close(brief(CloseRequest { psp_request_id: id.into() })).await?.into_inner())
+        Ok(self.client.clone().close(CloseRequest { psp_request_id: id.into() }).await?.into_inner())
     }
 
     async fn script(&self, order_id: &str, op: &str, nth: i32, behaviour: &str) {
@@ -197,6 +197,38 @@ async fn a_decline_names_its_code_and_keeps_nothing() {
     assert_eq!(psp.money("s").await, (0, 0));
     assert_eq!(psp.query("s").await.unwrap().status(), PspStatus::Declined);
     assert_eq!(psp.close("s").await.unwrap().status(), PspStatus::Declined);
+}
+
+#[tokio::test]
+async fn what_never_took_money_keeps_nothing_and_a_turned_down_refund_says_something_else() {
+    let psp = World::new().await;
+    psp.sale("declined", "tok_decline").await.unwrap();
+    psp.close("closed").await.unwrap();
+    for original in ["declined", "closed"] {
+        let refund = psp.refund(&format!("r-{original}"), original).await.unwrap();
+        assert_eq!((refund.status(), refund.code.as_str()), (PspStatus::Refused, "nothing_kept"));
+        let void = psp.void(&format!("v-{original}"), original).await.unwrap();
+        assert_eq!((void.status(), void.code.as_str()), (PspStatus::Refused, "nothing_kept"));
+        let capture = psp.capture(&format!("c-{original}"), original).await.unwrap();
+        assert_eq!((capture.status(), capture.code.as_str()), (PspStatus::Refused, "nothing_kept"));
+    }
+    psp.sale("paid", "tok_ok").await.unwrap();
+    psp.script("o", "refund", 0, "decline").await;
+    let refund = psp.refund("r", "paid").await.unwrap();
+    assert_eq!((refund.status(), refund.code.as_str()), (PspStatus::Refused, "declined"));
+    assert_eq!(psp.query("r").await.unwrap().code, "declined");
+    assert_eq!(psp.money("paid").await, (0, 1000));
+    let lie = ScriptRequest { behaviour: "decline:nothing_kept".into(), ..ScriptRequest::default() };
+    assert_eq!(psp.client.clone().script(lie).await.unwrap_err().code(), Code::InvalidArgument);
+}
+
+#[tokio::test]
+async fn a_query_that_is_turned_down_says_nothing_about_the_request() {
+    let psp = World::new().await;
+    psp.sale("s", "tok_ok").await.unwrap();
+    psp.script("o", "query", 1, "decline").await;
+    assert_eq!(psp.query("s").await.unwrap_err().code(), Code::Internal);
+    assert_eq!(psp.query("s").await.unwrap().status(), PspStatus::Success);
 }
 
 #[tokio::test]

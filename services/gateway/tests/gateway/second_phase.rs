@@ -82,3 +82,30 @@ async fn a_refused_undo_is_tried_again_and_shown_to_people() {
     assert!(items.iter().all(|item| item.kind == "undo_refused" && item.state == "resolved"));
     assert_eq!(items.len(), 2);
 }
+
+#[tokio::test]
+async fn an_undo_that_the_processor_turns_down_proves_nothing() {
+    for mode in MODES {
+        for behaviour in ["decline", "decline:closed", "decline:cut_off"] {
+            let world = World::new().await;
+            let deed = Deed::new(mode, "tok_ok");
+            world.forward(&deed).await.unwrap();
+            world.script(&deed, if mode == Mode::Tcc { "void" } else { "refund" }, 0, behaviour).await;
+            let keeps = world.money(&deed).await;
+            assert_eq!(keeps.0 + keeps.1, 1000);
+            for _ in 0..3 {
+                assert_refused(world.undo(&deed).await, Code::FailedPrecondition, "UNDO_IN_PROGRESS");
+                assert_eq!(world.payment(&deed).await.state(), PaymentState::InDoubt, "{behaviour}");
+                assert_eq!(world.money(&deed).await, keeps);
+            }
+            let items = world.items().await;
+            let only = items.iter().map(|item| (item.kind.as_str(), item.state.as_str()));
+            assert_eq!(only.collect::<Vec<_>>(), [("undo_refused", "open")]);
+
+            world.reset_scripts().await;
+            assert_eq!(world.undo_until_final(&deed).await.unwrap().state(), mode.undone());
+            assert_eq!(world.money(&deed).await, (0, 0));
+            assert_eq!(world.items().await[0].state, "resolved");
+        }
+    }
+}

@@ -153,3 +153,32 @@ async fn without_proof_a_payment_stays_in_doubt_until_the_proof_comes() {
         assert!(world.attempts().await.iter().all(|attempt| attempt.state() == AttemptState::Succeeded));
     }
 }
+
+#[tokio::test]
+async fn a_request_that_cannot_be_closed_is_not_declined_while_it_may_still_be_charged() {
+    for mode in MODES {
+        for code in ["busy", "declined", "paid"] {
+            let world = World::new().await;
+            let deed = Deed::new(mode, "tok_late_charge_1500ms");
+            world.script(&deed, "close", 0, &format!("close_refused:{code}")).await;
+            assert_refused(world.forward(&deed).await, Code::FailedPrecondition, "PAYMENT_UNKNOWN");
+            // Asked about and to be closed more than once before it is charged.
+            eventually(async || (world.attempts().await[0].queries >= 2).then_some(())).await;
+            assert_eq!(world.money(&deed).await, (0, 0));
+            assert_eq!(world.payment(&deed).await.state(), PaymentState::InDoubt, "{code}");
+            assert_refused(world.undo(&deed).await, Code::FailedPrecondition, "UNDO_IN_PROGRESS");
+            assert_eq!(world.undo_until_final(&deed).await.unwrap().state(), mode.undone(), "{code}");
+            assert_eq!(world.money(&deed).await, (0, 0));
+            let facts = world.facts().await;
+            assert!(facts.iter().all(|fact| fact.status() == PspStatus::Success), "{facts:?}");
+            assert_eq!(facts.len(), 2);
+        }
+        let world = World::new().await;
+        let deed = Deed::new(mode, "tok_late_charge_1s");
+        world.script(&deed, "close", 0, "close_refused:busy").await;
+        world.script(&deed, "query", 3, "decline").await;
+        assert_eq!(world.forward_until_final(&deed).await.unwrap().state(), mode.paid());
+        let (authorized, kept) = world.money(&deed).await;
+        assert_eq!(authorized + kept, 1000);
+    }
+}

@@ -20,6 +20,7 @@ use amends_serve::store::Store;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
+use tonic::service::Routes;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status};
 
@@ -71,6 +72,7 @@ pub struct World {
     settings: Settings,
     psp_address: SocketAddr,
     gateway: Option<Runtime>,
+    routes: Routes,
     pub client: GatewayServiceClient<Channel>,
     pub psp: PspServiceClient<Channel>,
 }
@@ -99,17 +101,23 @@ impl World {
         store.migrate::<amends_migrations::psp::Migrator>().await.unwrap();
         let processor = Processor::open(store, 1, "".parse().unwrap()).await.unwrap();
         tokio::spawn(processor.listen(listener, GrpcOptions::default(), std::future::pending()));
-        let (gateway, client) = gateway(&dir, &settings, psp_address).await;
+        let (gateway, routes, client) = gateway(&dir, &settings, psp_address).await;
         let psp = PspServiceClient::new(channel(psp_address));
-        World { dir, settings, psp_address, gateway: Some(gateway), client, psp }
+        World { dir, settings, psp_address, gateway: Some(gateway), routes, client, psp }
     }
 
     /// Kills the gateway in the middle of whatever it does and starts another on its store.
     pub async fn crash(&mut self) {
         self.gateway.take().unwrap().shutdown_background();
-        let (gateway, client) = gateway(&self.dir, &self.settings, self.psp_address).await;
+        let (gateway, routes, client) = gateway(&self.dir, &self.settings, self.psp_address).await;
         self.gateway = Some(gateway);
+        self.routes = routes;
         self.client = client;
+    }
+
+    /// The gateway without a wire between: a call goes on only when it is polled.
+    pub fn direct(&self) -> GatewayServiceClient<Routes> {
+        GatewayServiceClient::new(self.routes.clone())
     }
 
     /// A connection to the gateway's store beside its own.
@@ -246,7 +254,7 @@ impl Deed {
         deed
     }
 
-    fn call(&self, op: &'static str) -> Request<PayRequest> {
+    pub fn call(&self, op: &'static str) -> Request<PayRequest> {
         let mut request = Request::new(self.request.clone());
         let metadata = request.metadata_mut();
         metadata.insert("dtm-gid", self.gid.parse().unwrap());
@@ -272,7 +280,7 @@ async fn gateway(
     dir: &TempDir,
     settings: &Settings,
     psp: SocketAddr,
-) -> (Runtime, GatewayServiceClient<Channel>) {
+) -> (Runtime, Routes, GatewayServiceClient<Channel>) {
     let url = format!("sqlite://{}/gateway.db", dir.path().display());
     let tuning = Tuning {
         psp_timeout: Duration::from_millis(settings.timeout_ms),
@@ -290,11 +298,11 @@ async fn gateway(
         let address = listener.local_addr().unwrap();
         let routes = gateway.routes();
         tokio::spawn(async move { gateway.find_out().await });
-        tokio::spawn(serve(listener, routes, GrpcOptions::default(), std::future::pending()));
-        address
+        tokio::spawn(serve(listener, routes.clone(), GrpcOptions::default(), std::future::pending()));
+        (address, routes)
     });
-    let address = started.await.unwrap();
-    (runtime, GatewayServiceClient::new(channel(address)))
+    let (address, routes) = started.await.unwrap();
+    (runtime, routes, GatewayServiceClient::new(channel(address)))
 }
 
 fn channel(address: SocketAddr) -> Channel {
