@@ -140,7 +140,7 @@ mod tests {
     #[test]
     fn rows_have_the_agreed_fields_and_medians() {
         let expected = json!({
-            "profile": "debug",
+            "profile": profile(),
             "rows": [{
                 "case": "saga2", "coordinator": "dtm", "store": "boltdb", "in_flight": 16, "raw_store": "boltdb",
                 "raw_per_second": 100.0, "amends_per_second": 77.0, "ratio": 0.8, "p99_ms": 15.0, "p99_added_ms": 5.0,
