@@ -3,7 +3,7 @@
 
 use super::lanes::{Answered, Attempt, branch_headers};
 use super::{Engine, Happened, Live, undo_decided};
-use crate::history::{AppendError, Cause, Fact, State, Verdict, bounded};
+use crate::history::{AppendError, Cause, Fact, Standing, State, Verdict, bounded};
 use crate::plan::{Mode, OpRef, Plan};
 use amends_dtm::{Op, Outcome};
 use amends_proto::amends::v1::StepPolicy;
@@ -262,6 +262,9 @@ impl<'a> Run<'a> {
                     facts.push(undo_decided(plan, Cause::Refused(bounded(&reason))).into());
                 }
                 facts.extend(attention_over(state, self.at, answered.outcome));
+                if answered.outcome == Outcome::Succeeded && last_try(state, self.at) {
+                    facts.push(Fact::SubmitDecided.into());
+                }
                 facts
             };
             match self.engine.record(self.live, decide).await {
@@ -352,6 +355,12 @@ struct Begun {
 /// payment by the order of steps (payments-domain.md §3).
 fn is_payment(plan: &Plan, at: OpRef) -> bool {
     plan.pivot().unwrap_or(plan.steps().len() - 1) == at.step
+}
+
+/// The try that leaves none open decides: its outcome and the commit decision are one append, and one commit less.
+fn last_try(state: &State, at: OpRef) -> bool {
+    let tried = |step: usize| step == at.step || state.steps[step].forward.standing == Standing::Succeeded;
+    at.op == Op::Try && state.verdict == Verdict::Open && (0..state.steps.len()).all(tried)
 }
 
 /// An op that has its outcome needs nobody any more.
