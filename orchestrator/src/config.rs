@@ -13,6 +13,20 @@ pub const API_PORT: u16 = 7400;
 /// Default port of the relay.
 const RELAY_PORT: u16 = 7401;
 
+/// DTM's gRPC interface where `--coordinator dtm` names none.
+const DEFAULT_DTM: &str = "grpc://127.0.0.1:36790";
+
+/// Who decides order, retry and rollback (design.md §2, Two coordinators).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum CoordinatorChoice {
+    /// DTM if `--dtm` names one, else the embedded one
+    Auto,
+    /// A DTM server
+    Dtm,
+    /// The engine itself: nothing else is needed
+    Embedded,
+}
+
 /// The orchestrator: the API for clients, and the relay for DTM.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
@@ -25,14 +39,12 @@ pub struct Args {
     /// The relay as DTM reaches it; DTM stores it with each global transaction [default: what it listens on]
     #[arg(long, env = "AMENDS_RELAY_URL", value_name = "HOST:PORT")]
     relay_url: Option<String>,
-    /// DTM's gRPC interface
-    #[arg(
-        long,
-        env = "AMENDS_DTM",
-        value_name = "grpc://HOST:PORT",
-        default_value = "grpc://127.0.0.1:36790"
-    )]
-    dtm: String,
+    /// Who decides order, retry and rollback of new global transactions
+    #[arg(long, env = "AMENDS_COORDINATOR", value_enum, value_name = "WHICH", default_value_t = CoordinatorChoice::Auto)]
+    coordinator: CoordinatorChoice,
+    /// DTM's gRPC interface; what began on a DTM needs it, whoever coordinates new ones
+    #[arg(long, env = "AMENDS_DTM", value_name = "grpc://HOST:PORT")]
+    dtm: Option<String>,
     /// DTM's HTTP interface [default: port 36789 of the same host]
     #[arg(long, env = "AMENDS_DTM_HTTP", value_name = "http://HOST:PORT")]
     dtm_http: Option<String>,
@@ -72,8 +84,23 @@ impl Args {
         self.relay_url.clone().unwrap_or_else(|| listening.to_string())
     }
 
-    pub(crate) fn dtm(&self) -> anyhow::Result<DtmEndpoints> {
-        DtmEndpoints::parse(&self.dtm, self.dtm_http.as_deref()).context("--dtm")
+    /// Where DTM is; `None` = there is none.
+    pub(crate) fn dtm(&self) -> anyhow::Result<Option<DtmEndpoints>> {
+        let url = match (&self.dtm, self.coordinator) {
+            (Some(url), _) => url.as_str(),
+            (None, CoordinatorChoice::Dtm) => DEFAULT_DTM,
+            (None, CoordinatorChoice::Auto | CoordinatorChoice::Embedded) => return Ok(None),
+        };
+        DtmEndpoints::parse(url, self.dtm_http.as_deref()).context("--dtm").map(Some)
+    }
+
+    /// Whether new global transactions are driven by the engine; `auto` = where no DTM is named.
+    pub(crate) fn embedded(&self) -> bool {
+        match self.coordinator {
+            CoordinatorChoice::Embedded => true,
+            CoordinatorChoice::Dtm => false,
+            CoordinatorChoice::Auto => self.dtm.is_none(),
+        }
     }
 
     pub(crate) fn step_times(&self) -> StepTimes {

@@ -1,8 +1,13 @@
 //! A plan: the fixed steps of one global transaction, with policies and a hash. Never changes after start.
 //! Knows the shape of a plan and its limits; must not know any service, nor how a plan is driven.
 
+mod order;
+
+pub use order::StepSet;
+
 use amends_dtm::{BranchId, Gid, Op};
 use amends_proto::amends::v1 as pb;
+use order::Order;
 use prost::Message as _;
 use sha2::{Digest as _, Sha256};
 
@@ -31,6 +36,7 @@ pub struct Plan {
     body: pb::Plan,
     gid: Gid,
     hash: [u8; 32],
+    order: Order,
 }
 
 /// Why a plan is not one.
@@ -74,8 +80,9 @@ impl Plan {
         for (index, step) in body.steps.iter().enumerate() {
             check_step(index, step, body.mode())?;
         }
+        let order = Order::of(&body)?;
         let hash = Sha256::digest(body.encode_to_vec()).into();
-        Ok(Self { body, gid, hash })
+        Ok(Self { body, gid, hash, order })
     }
 
     /// Reads a plan back from its stored encoding.
@@ -143,7 +150,31 @@ impl Plan {
     /// Whether a step lies behind the pivot: it may not refuse and is never undone.
     #[must_use]
     pub fn behind_pivot(&self, step: StepIndex) -> bool {
-        self.pivot().is_some_and(|pivot| step > pivot)
+        self.pivot().is_some_and(|pivot| self.behind(pivot).contains(step))
+    }
+
+    /// The steps that a step itself waits for: they must have succeeded before it begins.
+    #[must_use]
+    pub fn just_before(&self, step: StepIndex) -> StepSet {
+        self.order.just_before(step)
+    }
+
+    /// Every step that must have succeeded before this one begins, near or far.
+    #[must_use]
+    pub fn before(&self, step: StepIndex) -> StepSet {
+        self.order.before(step)
+    }
+
+    /// Every step that begins only after this one succeeded, near or far: undone and confirmed before it.
+    #[must_use]
+    pub fn behind(&self, step: StepIndex) -> StepSet {
+        self.order.behind(step)
+    }
+
+    /// Whether steps may run beside each other.
+    #[must_use]
+    pub fn is_graph(&self) -> bool {
+        self.body.graph
     }
 
     /// The op that a step does first.
@@ -232,6 +263,7 @@ pub(crate) mod samples {
             payload: vec![u8::try_from(index).unwrap()].into(),
             pivot: Some(index) == pivot,
             policy: Some(policy()),
+            ..pb::PlanStep::default()
         });
         Plan::new(pb::Plan {
             gid: Gid::generate().as_str().to_owned(),
@@ -240,10 +272,25 @@ pub(crate) mod samples {
             mode: mode.into(),
             business_key: "k".to_owned(),
             steps: steps.collect(),
-            traceparent: String::new(),
             created_at_us: 1,
+            ..pb::Plan::default()
         })
         .unwrap()
+    }
+
+    /// A plan whose steps wait for those that `after` names for each.
+    pub(crate) fn graph(mode: Mode, after: &[&[usize]], pivot: Option<usize>) -> Plan {
+        let mut body = plan(mode, after.len(), pivot).body().clone();
+        body.graph = true;
+        for (step, after) in body.steps.iter_mut().zip(after) {
+            step.after = after.iter().map(|index| BranchId::of_index(*index).as_str().to_owned()).collect();
+        }
+        Plan::new(body).unwrap()
+    }
+
+    /// 0, then 1 and 2 beside each other, then 3.
+    pub(crate) fn diamond(mode: Mode) -> Plan {
+        graph(mode, &[&[], &[0], &[0], &[1, 2]], None)
     }
 }
 

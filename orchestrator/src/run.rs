@@ -2,11 +2,11 @@
 
 use crate::api::{Addresses, OperationsService, TransactionsService};
 use crate::config::{API_PORT, Args};
-use crate::coordinator::DtmCoordinator;
+use crate::coordinator::{AbsentDtm, Coordinator, Coordinators, DtmCoordinator};
 use crate::engine::{Engine, EngineParts, EngineTimes, Lanes};
 use crate::history::{History, HistoryReader, HistoryWriter};
 use crate::relay::RelayService;
-use amends_dtm::client::DtmClient;
+use amends_dtm::client::{DtmClient, DtmEndpoints};
 use amends_dtm::plan_mac::PlanMacKey;
 use amends_migrations::history::Migrator;
 use amends_proto::amends::v1::operations_server::OperationsServer;
@@ -38,15 +38,16 @@ pub async fn run(args: Args, shutdown: impl Future<Output = ()> + Send) -> anyho
 
     let writer = HistoryWriter::start(store.clone());
     let history = History { writer: writer.clone(), reader: HistoryReader::new(store) };
-    let coordinator = DtmCoordinator::new(DtmClient::new(&dtm)?, &args.relay_url(relay_address));
+    let coordinators = coordinators(&args, dtm.as_ref(), &args.relay_url(relay_address))?;
     let times = EngineTimes { try_phase: Duration::from_millis(args.try_phase_ms), ..EngineTimes::default() };
-    let coordinator = Arc::new(coordinator);
-    let engine = Engine::new(EngineParts { history, lanes, coordinator, mac_key, times, clock: unix_us });
+    let engine = Engine::new(EngineParts { history, lanes, coordinators, mac_key, times, clock: unix_us });
     let open = engine.recover().await?;
-    tracing::info!(open, relay = %relay_address, dtm = dtm.grpc, "the orchestrator takes up its work");
+    let coordinator = engine.coordinators().own().name();
+    tracing::info!(open, coordinator, relay = %relay_address, "the orchestrator takes up its work");
     let mut watch = tokio::spawn(Arc::clone(&engine).watch());
 
-    let addresses = Addresses { psp: args.psp.clone(), dtm_grpc: dtm.grpc, dtm_http: dtm.http };
+    let (dtm_grpc, dtm_http) = dtm.map(|dtm| (dtm.grpc, dtm.http)).unwrap_or_default();
+    let addresses = Addresses { psp: args.psp.clone(), dtm_grpc, dtm_http };
     let shutdown = shutdown.shared();
     let relay =
         grpc::serve(relay_listener, relay_routes(&engine), args.process.grpc_options(&[]), shutdown.clone());
@@ -60,6 +61,14 @@ pub async fn run(args: Args, shutdown: impl Future<Output = ()> + Send) -> anyho
     }
     watch.abort();
     Ok(())
+}
+
+fn coordinators(args: &Args, dtm: Option<&DtmEndpoints>, relay: &str) -> anyhow::Result<Coordinators> {
+    let dtm: Arc<dyn Coordinator> = match dtm {
+        Some(dtm) => Arc::new(DtmCoordinator::new(DtmClient::new(dtm)?, relay)),
+        None => Arc::new(AbsentDtm),
+    };
+    Ok(if args.embedded() { Coordinators::embedded(dtm) } else { Coordinators::dtm(dtm) })
 }
 
 fn relay_routes(engine: &Arc<Engine>) -> Routes {

@@ -12,7 +12,7 @@ use amends_dtm::launcher::{DtmPorts, LocalDtm};
 use amends_dtm::plan_mac::PlanMacKey;
 use amends_dtm::{BranchId, Gid};
 use amends_migrations::history::Migrator;
-use amends_orchestrator::coordinator::{Coordinator, CoordinatorStatus, DtmCoordinator};
+use amends_orchestrator::coordinator::{Coordinator, CoordinatorStatus, Coordinators, DtmCoordinator};
 use amends_orchestrator::engine::{Cancelled, Engine, EngineParts, EngineTimes, Lanes, Live};
 use amends_orchestrator::history::{
     AppendError, Conflict, History, HistoryReader, HistoryWriter, NewTransaction, Reuse, Row, State, Status,
@@ -105,6 +105,7 @@ impl World {
                 max_interval_ms: 100,
                 attention_after_ms: 0,
             }),
+            ..pb::PlanStep::default()
         };
         let gid = Gid::generate().as_str().to_owned();
         Plan::new(pb::Plan {
@@ -116,6 +117,7 @@ impl World {
             steps: (0..steps).map(step).collect(),
             traceparent: TRACE.to_owned(),
             created_at_us: now_us(),
+            ..pb::Plan::default()
         })
         .unwrap()
     }
@@ -206,7 +208,7 @@ async fn orchestrator(
     let engine = Engine::new(EngineParts {
         history,
         lanes: Lanes::new(&BTreeMap::from([("scripted".to_owned(), address)])).unwrap(),
-        coordinator,
+        coordinators: Coordinators::dtm(coordinator),
         mac_key: PlanMacKey::from_hex(&"11".repeat(32)).unwrap(),
         times: EngineTimes::default(),
         clock: now_us,

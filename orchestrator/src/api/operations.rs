@@ -44,14 +44,15 @@ impl Operations for OperationsService {
         let endpoint =
             |(name, address): (&str, &str)| Endpoint { name: name.into(), address: address.into() };
         let Addresses { psp, dtm_grpc, dtm_http } = self.addresses.clone();
+        let coordinators = self.engine.coordinators();
         Ok(Response::new(TopologyResponse {
             participants: self.engine.lanes().addresses().map(endpoint).collect(),
             psp,
-            coordinator: self.engine.coordinator().name().to_owned(),
+            coordinator: coordinators.own().name().to_owned(),
             dtm_grpc,
             dtm_http,
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            dtm_version: self.engine.coordinator().version().await.unwrap_or_default(),
+            dtm_version: coordinators.remote().version().await.unwrap_or_default(),
         }))
     }
 
@@ -62,9 +63,12 @@ impl Operations for OperationsService {
         let gid = request.into_inner().gid;
         let live = self.engine.find(&gid).await.map_err(ApiError::from)?;
         let live = live.ok_or_else(|| ApiError::NotFound(gid.clone()))?;
-        let seen = self.engine.coordinator().view(&gid).await;
-        let seen = seen.map_err(|error| Status::unavailable(format!("COORDINATOR_UNAVAILABLE|{error}")))?;
         let history_status = live.state().status().name().to_owned();
+        if !live.coordinator().calls() {
+            return Ok(Response::new(CoordinatorViewResponse { gid, history_status, ..Default::default() }));
+        }
+        let seen = live.coordinator().view(&gid).await;
+        let seen = seen.map_err(|error| Status::unavailable(format!("COORDINATOR_UNAVAILABLE|{error}")))?;
         let branch = |seen: crate::coordinator::BranchView| CoordinatorBranch {
             branch_id: seen.branch_id,
             op: seen.op,

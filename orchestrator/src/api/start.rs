@@ -68,7 +68,7 @@ pub async fn start(
         reason: String::new(),
         is_open: true,
         needs_attention: false,
-        coordinator: engine.coordinator().name().to_owned(),
+        coordinator: engine.coordinators().own().name().to_owned(),
         created_at_us: order.now_us,
         finished_at_us: 0,
     };

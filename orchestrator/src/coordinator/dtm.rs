@@ -1,7 +1,7 @@
 //! The DTM server as coordinator. Turns plans into DTM's requests; every URL in them is the relay's, and the payload
 //! is the plan's hash: nothing of a plan enters DTM (design.md §2).
 
-use super::{BranchView, Coordinator, CoordinatorError, CoordinatorStatus, Reply, View};
+use super::{BranchView, Coordinator, CoordinatorError, CoordinatorStatus, DTM, Reply, View};
 use crate::engine::HOLD_FORWARD;
 use crate::plan::{Mode, Plan};
 use amends_dtm::Gid;
@@ -155,7 +155,11 @@ fn branch_status(status: BranchStatus) -> &'static str {
 
 impl Coordinator for DtmCoordinator {
     fn name(&self) -> &'static str {
-        "dtm"
+        DTM
+    }
+
+    fn calls(&self) -> bool {
+        true
     }
 
     fn register<'a>(&'a self, plan: &'a Plan) -> Reply<'a, ()> {

@@ -2,11 +2,19 @@
 //! Must not know participants, history's store or the API.
 
 mod dtm;
+mod embedded;
 
 pub use dtm::DtmCoordinator;
+pub use embedded::{AbsentDtm, Embedded};
 
 use crate::plan::Plan;
 use futures::future::BoxFuture;
+use std::sync::Arc;
+
+/// Stored name of the DTM server as a coordinator.
+pub const DTM: &str = "dtm";
+/// Stored name of the coordinator inside the engine.
+pub const EMBEDDED: &str = "embedded";
 
 /// What the coordinator says of a whole global transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,8 +83,11 @@ pub type Reply<'a, T> = BoxFuture<'a, Result<T, CoordinatorError>>;
 
 /// Decides order, retry and rollback of global transactions, and survives our crash.
 pub trait Coordinator: Send + Sync + 'static {
-    /// Short name, as shown.
+    /// Short name, as stored with each global transaction and shown.
     fn name(&self) -> &'static str;
+
+    /// Whether it calls the relay for each branch op. False: the engine drives by itself, and asks it nothing.
+    fn calls(&self) -> bool;
 
     /// Makes the plan's branches known. SAGA: this also starts it; repeating it continues it at once (dtm.md D6).
     /// TCC: registered and prepared, not submitted; repeating it changes nothing.
@@ -96,4 +107,46 @@ pub trait Coordinator: Send + Sync + 'static {
 
     /// Its version, as proof that it can be reached.
     fn version(&self) -> Reply<'_, String>;
+}
+
+/// The coordinators of one process. A global transaction stays with the one that it was started on.
+#[derive(Clone)]
+pub struct Coordinators {
+    /// For new ones.
+    own: Arc<dyn Coordinator>,
+    dtm: Arc<dyn Coordinator>,
+    embedded: Arc<dyn Coordinator>,
+}
+
+impl Coordinators {
+    /// New ones go to DTM.
+    #[must_use]
+    pub fn dtm(dtm: Arc<dyn Coordinator>) -> Self {
+        Self { own: Arc::clone(&dtm), dtm, embedded: Arc::new(Embedded) }
+    }
+
+    /// New ones are driven by the engine; those of an earlier time that began on DTM stay there.
+    #[must_use]
+    pub fn embedded(dtm: Arc<dyn Coordinator>) -> Self {
+        let embedded: Arc<dyn Coordinator> = Arc::new(Embedded);
+        Self { own: Arc::clone(&embedded), dtm, embedded }
+    }
+
+    /// The one for new global transactions.
+    #[must_use]
+    pub fn own(&self) -> &Arc<dyn Coordinator> {
+        &self.own
+    }
+
+    /// DTM, whoever takes the new ones.
+    #[must_use]
+    pub fn remote(&self) -> &Arc<dyn Coordinator> {
+        &self.dtm
+    }
+
+    /// The one that a stored name stands for.
+    #[must_use]
+    pub fn named(&self, name: &str) -> &Arc<dyn Coordinator> {
+        if name == EMBEDDED { &self.embedded } else { &self.dtm }
+    }
 }

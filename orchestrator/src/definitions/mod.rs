@@ -137,6 +137,7 @@ fn assemble(
         payload: step.payload,
         pivot: step.pivot,
         policy: Some(step.policy),
+        ..PlanStep::default()
     });
     Plan::new(pb::Plan {
         gid: order.gid.as_str().to_owned(),
@@ -147,5 +148,6 @@ fn assemble(
         steps: steps.collect(),
         traceparent: order.traceparent.to_owned(),
         created_at_us: order.now_us,
+        ..pb::Plan::default()
     })
 }

@@ -1,7 +1,7 @@
 //! Answers one branch call of the coordinator: decide, run or skip or consult, and hold the call for a while.
 //! The table itself is `decide`; this drives it.
 
-use super::decide::{Answer, Decision, next_op};
+use super::decide::{Answer, Decision};
 use super::live::Claim;
 use super::{Engine, Live, undo_decided};
 use crate::coordinator::CoordinatorStatus;
@@ -61,7 +61,8 @@ impl Engine {
             }
         };
         let step = live.plan.step_of(&call.branch_id);
-        let (Some(step), true) = (step, call.plan_hash == live.plan.hash()) else {
+        let known = live.coordinator().calls() && call.plan_hash == live.plan.hash();
+        let (Some(step), true) = (step, known) else {
             tracing::error!(
                 gid = call.gid,
                 op = call.op.as_str(),
@@ -136,7 +137,7 @@ impl Engine {
     /// The coordinator undoes what history has not decided to undo. Where its own timeout won, history follows;
     /// otherwise a person is needed. True = undo is decided now.
     async fn consult(self: &Arc<Self>, live: &Arc<Live>, asked: OpRef) -> Result<bool, AppendError> {
-        let view = match self.coordinator().view(&live.base().gid).await {
+        let view = match live.coordinator().view(&live.base().gid).await {
             Ok(view) => view,
             Err(error) => {
                 tracing::warn!(gid = live.base().gid, %error, "the coordinator cannot be consulted");
@@ -187,38 +188,6 @@ impl Engine {
         .await
         .map(|_| ())
     }
-
-    /// Drives what history lacks by itself, where the coordinator lost it or believes that it is over.
-    pub(super) async fn drive(self: &Arc<Self>, live: &Arc<Live>) {
-        if !live.start_driving() {
-            return;
-        }
-        while let Some(at) = next_op(&live.plan, &live.state()) {
-            match live.claim(at) {
-                Claim::Run { at, ended } => {
-                    let mut over = ended.subscribe();
-                    self.spawn_op(live, at, ended);
-                    let _ = over.wait_for(|ended| *ended).await;
-                }
-                Claim::Decided(Decision::Skip(at)) => {
-                    if self.record(live, |_| vec![Fact::Skipped { at }.into()]).await.is_err() {
-                        break;
-                    }
-                }
-                Claim::Decided(_) => match busy_op(live, at) {
-                    Some(mut over) => drop(over.wait_for(|ended| *ended).await),
-                    None => break,
-                },
-            }
-        }
-        live.stop_driving();
-    }
-}
-
-/// The op that stands in the way of `at`: itself, or the forward op that it would undo.
-fn busy_op(live: &Live, at: OpRef) -> Option<watch::Receiver<bool>> {
-    let forward = OpRef { step: at.step, op: live.plan.forward_op() };
-    live.running(at).or_else(|| live.running(forward))
 }
 
 /// History follows the coordinator's abort only where nothing was committed and the pivot was not attempted: behind it

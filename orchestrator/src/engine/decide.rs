@@ -73,7 +73,7 @@ fn forward(plan: &Plan, state: &State, asked: OpRef, in_flight: &impl InFlight) 
             Decision::Disagree("a try after the commit decision")
         }
         (Verdict::Open, Standing::Untouched | Standing::Attempted | Standing::Waiting) => {
-            if in_flight.running(asked) || !all_before_succeeded(state, asked.step) {
+            if in_flight.running(asked) || !all_before_succeeded(plan, state, asked.step) {
                 Decision::Reply(Answer::InProgress)
             } else {
                 Decision::Run(asked)
@@ -82,8 +82,8 @@ fn forward(plan: &Plan, state: &State, asked: OpRef, in_flight: &impl InFlight) 
     }
 }
 
-fn all_before_succeeded(state: &State, step: StepIndex) -> bool {
-    state.steps[..step].iter().all(|step| step.forward.standing == Standing::Succeeded)
+fn all_before_succeeded(plan: &Plan, state: &State, step: StepIndex) -> bool {
+    plan.before(step).iter().all(|earlier| state.steps[earlier].forward.standing == Standing::Succeeded)
 }
 
 fn confirm(plan: &Plan, state: &State, asked: OpRef, in_flight: &impl InFlight) -> Decision {
@@ -93,19 +93,23 @@ fn confirm(plan: &Plan, state: &State, asked: OpRef, in_flight: &impl InFlight) 
         Verdict::Undo(_) if state.end.is_some() => Decision::Reply(Answer::Ok),
         Verdict::Undo(_) => Decision::Disagree("a confirm after the abort decision"),
         Verdict::Submitting | Verdict::Committed => {
-            if state.op(asked).standing == Standing::Succeeded {
-                return Decision::Reply(Answer::Ok);
-            }
-            let later = asked.step + 1..plan.steps().len();
-            let waits =
-                later.into_iter().any(|step| state.steps[step].confirm.standing != Standing::Succeeded);
-            if waits || in_flight.running(asked) {
+            if confirmed(state, asked.step) {
+                Decision::Reply(Answer::Ok)
+            } else if in_flight.running(asked) || !all_behind_confirmed(plan, state, asked.step) {
                 Decision::Reply(Answer::InProgress)
             } else {
                 Decision::Run(asked)
             }
         }
     }
+}
+
+fn confirmed(state: &State, step: StepIndex) -> bool {
+    state.steps[step].confirm.standing == Standing::Succeeded
+}
+
+fn all_behind_confirmed(plan: &Plan, state: &State, step: StepIndex) -> bool {
+    plan.behind(step).iter().all(|later| confirmed(state, later))
 }
 
 fn undo(plan: &Plan, state: &State, asked: OpRef, in_flight: &impl InFlight) -> Decision {
@@ -118,20 +122,17 @@ fn undo(plan: &Plan, state: &State, asked: OpRef, in_flight: &impl InFlight) -> 
         Verdict::Committed => return Decision::Disagree("an undo of what is committed"),
         Verdict::Undo(_) => {}
     }
-    if matches!(state.op(asked).standing, Standing::Succeeded | Standing::Skipped)
-        || plan.method(asked).is_empty()
-    {
+    if answered(plan, state, asked.step) {
         return Decision::Reply(Answer::Ok);
     }
     let forward = OpRef { step: asked.step, op: plan.forward_op() };
     if in_flight.running(forward) || in_flight.running(asked) {
         return Decision::Reply(Answer::InProgress);
     }
-    if state.cannot_have_run(asked.step) {
+    if state.cannot_have_run(plan, asked.step) {
         return if state.end.is_some() { Decision::Reply(Answer::Ok) } else { Decision::Skip(asked) };
     }
-    let later = asked.step + 1..plan.steps().len();
-    if later.into_iter().any(|step| !undone_and_quiet(plan, state, step, in_flight)) {
+    if plan.behind(asked.step).iter().any(|step| !undone_and_quiet(plan, state, step, in_flight)) {
         return Decision::Reply(Answer::InProgress);
     }
     Decision::Run(asked)
@@ -141,28 +142,52 @@ fn undone_and_quiet(plan: &Plan, state: &State, step: StepIndex, in_flight: &imp
     state.undone(plan, step) && !in_flight.running(OpRef { step, op: plan.forward_op() })
 }
 
-/// The op that history lacks next, whoever asks for it: forward in order, undo and confirm in reverse.
-/// `None` where nothing can be started now. Drives what DTM lost or contradicts, and TCC's tries.
+/// Every op that may begin now, whoever asks for it: forward in the order of the plan, undo and confirm against it.
+/// Names undos too that [`decide`] will skip; empty where nothing can begin. What runs already is among them: `decide`
+/// tells.
 #[must_use]
-pub fn next_op(plan: &Plan, state: &State) -> Option<OpRef> {
+pub fn next_ops(plan: &Plan, state: &State) -> Vec<OpRef> {
     if state.end.is_some() {
-        return None;
+        return Vec::new();
     }
     let steps = 0..plan.steps().len();
     match &state.verdict {
-        Verdict::Open => steps
-            .map(|step| OpRef { step, op: plan.forward_op() })
-            .find(|at| state.op(*at).standing != Standing::Succeeded)
-            .filter(|at| state.op(*at).standing != Standing::Refused),
-        Verdict::Submitting => None,
-        Verdict::Committed => steps
-            .rev()
-            .map(|step| OpRef { step, op: Op::Confirm })
-            .find(|at| state.op(*at).standing != Standing::Succeeded),
+        Verdict::Open => {
+            let standing = |step: StepIndex| state.steps[step].forward.standing;
+            let refused = |step: StepIndex| standing(step) == Standing::Refused && !plan.behind_pivot(step);
+            if steps.clone().any(refused) {
+                return Vec::new();
+            }
+            let wanted = |step: &StepIndex| match standing(*step) {
+                Standing::Untouched | Standing::Attempted | Standing::Waiting => {
+                    all_before_succeeded(plan, state, *step)
+                }
+                Standing::Succeeded | Standing::SucceededLate | Standing::Refused | Standing::Skipped => {
+                    false
+                }
+            };
+            steps.filter(wanted).map(|step| OpRef { step, op: plan.forward_op() }).collect()
+        }
+        Verdict::Submitting => Vec::new(),
+        Verdict::Committed => {
+            let wanted =
+                |step: &StepIndex| !confirmed(state, *step) && all_behind_confirmed(plan, state, *step);
+            steps.rev().filter(wanted).map(|step| OpRef { step, op: Op::Confirm }).collect()
+        }
         Verdict::Undo(_) => {
-            steps.rev().find(|step| !state.undone(plan, *step)).map(|step| OpRef { step, op: plan.undo_op() })
+            let wanted = |step: &StepIndex| {
+                !answered(plan, state, *step)
+                    && plan.behind(*step).iter().all(|later| state.undone(plan, later))
+            };
+            steps.rev().filter(wanted).map(|step| OpRef { step, op: plan.undo_op() }).collect()
         }
     }
+}
+
+/// Whether an undo has its answer: it is recorded, or there is nothing to call.
+fn answered(plan: &Plan, state: &State, step: StepIndex) -> bool {
+    let at = OpRef { step, op: plan.undo_op() };
+    matches!(state.op(at).standing, Standing::Succeeded | Standing::Skipped) || plan.method(at).is_empty()
 }
 
 #[cfg(test)]

@@ -219,7 +219,7 @@ fn check(plan: &Plan, state: &State, asked: OpRef, busy: bool, decided: &Decisio
         Decision::Reply(Answer::Ok) if asked.op == plan.forward_op() => {
             assert_eq!(state.op(asked).standing, Standing::Succeeded, "{context}");
         }
-        Decision::Skip(_) => assert!(state.undoing() && state.cannot_have_run(asked.step), "{context}"),
+        Decision::Skip(_) => assert!(state.undoing() && state.cannot_have_run(plan, asked.step), "{context}"),
         Decision::Reply(Answer::Ok | Answer::InProgress) | Decision::Consult | Decision::Disagree(_) => {}
     }
 }
@@ -227,15 +227,18 @@ fn check(plan: &Plan, state: &State, asked: OpRef, busy: bool, decided: &Decisio
 #[test]
 fn the_next_op_is_the_one_that_history_lacks() {
     let plan = samples::plan(Mode::Saga, 3, None);
-    let next = |facts: &[Fact]| next_op(&plan, &state(&plan, facts));
-    assert_eq!(next(&[]), Some(at(0, Op::Action)));
-    assert_eq!(next(&[ok(0, Op::Action)]), Some(at(1, Op::Action)));
-    assert_eq!(next(&[ok(0, Op::Action), undo()]), Some(at(1, Op::Compensate)));
-    assert_eq!(next(&[ok(0, Op::Action), undo(), ok(1, Op::Compensate)]), Some(at(0, Op::Compensate)));
-    assert_eq!(next(&[refused(0, Op::Action), undo()]), None, "nothing may have run: it is over");
+    let next = |facts: &[Fact]| next_ops(&plan, &state(&plan, facts));
+    assert_eq!(next(&[]), [at(0, Op::Action)]);
+    assert_eq!(next(&[ok(0, Op::Action)]), [at(1, Op::Action)]);
+    let turned = [ok(0, Op::Action), undo()];
+    assert_eq!(next(&turned), [at(2, Op::Compensate), at(1, Op::Compensate)], "2 is skipped, 1 is undone");
+    let skip = Fact::Skipped { at: at(2, Op::Compensate) };
+    let undone = [turned.as_slice(), &[ok(1, Op::Compensate), skip]].concat();
+    assert_eq!(next(&undone), [at(0, Op::Compensate)]);
+    assert!(next(&[refused(0, Op::Action), undo()]).is_empty(), "nothing may have run: it is over");
     let plan = samples::plan(Mode::Tcc, 2, None);
-    let next = |facts: &[Fact]| next_op(&plan, &state(&plan, facts));
-    assert_eq!(next(&[Fact::SubmitDecided]), None, "the coordinator is asked first");
-    assert_eq!(next(&[Fact::SubmitDecided, Fact::Committed]), Some(at(1, Op::Confirm)));
-    assert_eq!(next(&[Fact::SubmitDecided, Fact::Committed, ok(1, Op::Confirm)]), Some(at(0, Op::Confirm)));
+    let next = |facts: &[Fact]| next_ops(&plan, &state(&plan, facts));
+    assert!(next(&[Fact::SubmitDecided]).is_empty(), "the coordinator is asked first");
+    assert_eq!(next(&[Fact::SubmitDecided, Fact::Committed]), [at(1, Op::Confirm)]);
+    assert_eq!(next(&[Fact::SubmitDecided, Fact::Committed, ok(1, Op::Confirm)]), [at(0, Op::Confirm)]);
 }

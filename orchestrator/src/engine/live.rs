@@ -1,9 +1,10 @@
 //! One global transaction in memory: its plan, the committed fold, and which of its ops run in this process.
 //! All appends of a gid go through it, one after another, so decisions and facts cannot pass each other.
-//! Must not know the coordinator, lanes or the API.
+//! Must not know what coordinators do, nor lanes or the API.
 
 use super::decide::{Decision, decide};
 use super::silence::Silence;
+use crate::coordinator::Coordinator;
 use crate::history::entity::event;
 use crate::history::{
     Append, AppendError, Event, Fact, FlatFact, History, HistoryWriter, Loaded, NewTransaction, Row, State,
@@ -43,7 +44,6 @@ pub enum Claim {
 }
 
 /// A global transaction in memory.
-#[derive(Debug)]
 pub struct Live {
     /// Its plan.
     pub plan: Plan,
@@ -51,6 +51,7 @@ pub struct Live {
     pub mac: String,
     /// When the coordinator is to be reminded.
     pub silence: Silence,
+    coordinator: Arc<dyn Coordinator>,
     base: Row,
     state: Mutex<Arc<State>>,
     running: Mutex<HashMap<OpRef, watch::Receiver<bool>>>,
@@ -70,12 +71,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Live {
     /// Takes a read-back global transaction into memory.
     #[must_use]
-    pub fn new(loaded: Loaded, mac: String) -> Self {
+    pub fn new(loaded: Loaded, mac: String, coordinator: Arc<dyn Coordinator>) -> Self {
         let changed = watch::Sender::new(loaded.state.last_seq);
         Self {
             plan: loaded.plan,
             mac,
             silence: Silence::default(),
+            coordinator,
             base: loaded.row,
             state: Mutex::new(Arc::new(loaded.state)),
             running: Mutex::default(),
@@ -93,6 +95,12 @@ impl Live {
     #[must_use]
     pub fn base(&self) -> &Row {
         &self.base
+    }
+
+    /// Who decides about it, from its start to its end.
+    #[must_use]
+    pub fn coordinator(&self) -> &dyn Coordinator {
+        &*self.coordinator
     }
 
     /// The committed fold.
@@ -143,6 +151,12 @@ impl Live {
         lock(&self.running).get(&at).cloned()
     }
 
+    /// Tells when one of the running ops has ended; `None` = none runs.
+    #[must_use]
+    pub fn any_running(&self) -> Option<watch::Receiver<bool>> {
+        lock(&self.running).values().next().cloned()
+    }
+
     /// Whether any op runs in this process.
     #[must_use]
     pub fn is_busy(&self) -> bool {
@@ -172,12 +186,6 @@ impl Live {
     /// Lets another tell.
     pub fn stop_telling(&self) {
         self.told.store(false, Ordering::SeqCst);
-    }
-
-    /// Whether somebody in this process drives it.
-    #[must_use]
-    pub fn is_driven(&self) -> bool {
-        self.driven.load(Ordering::SeqCst)
     }
 
     /// Lets another drive.

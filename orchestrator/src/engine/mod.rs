@@ -3,6 +3,7 @@
 
 mod answer;
 mod decide;
+mod drive;
 mod lanes;
 mod live;
 mod op;
@@ -11,11 +12,11 @@ mod sweep;
 mod tcc;
 
 pub use answer::{RelayCall, RelayError};
-pub use decide::{Answer, Decision, InFlight, decide, next_op};
+pub use decide::{Answer, Decision, InFlight, decide, next_ops};
 pub use lanes::{AddressError, Lane, Lanes, code_name};
 pub use live::{Happened, Live};
 
-use crate::coordinator::Coordinator;
+use crate::coordinator::Coordinators;
 use crate::history::{AppendError, Cause, Fact, History, Loaded, NewTransaction, ReadError, Row, State};
 use crate::plan::{Mode, Plan};
 use amends_dtm::plan_mac::PlanMacKey;
@@ -65,7 +66,7 @@ pub struct EngineParts {
     /// The ways to participants.
     pub lanes: Lanes,
     /// Who decides order, retry and rollback.
-    pub coordinator: Arc<dyn Coordinator>,
+    pub coordinators: Coordinators,
     /// Signs calls to participants.
     pub mac_key: PlanMacKey,
     /// Its times.
@@ -106,10 +107,10 @@ impl Engine {
         &self.parts.lanes
     }
 
-    /// The coordinator.
+    /// The coordinators.
     #[must_use]
-    pub fn coordinator(&self) -> &Arc<dyn Coordinator> {
-        &self.parts.coordinator
+    pub fn coordinators(&self) -> &Coordinators {
+        &self.parts.coordinators
     }
 
     /// The history.
@@ -138,6 +139,12 @@ impl Engine {
         self.cache().open.values().filter(|live| live.state().last_seq > 0).cloned().collect()
     }
 
+    fn to_live(&self, loaded: Loaded) -> Arc<Live> {
+        let mac = self.mac(&loaded.plan);
+        let coordinator = Arc::clone(self.parts.coordinators.named(&loaded.row.coordinator));
+        Arc::new(Live::new(loaded, mac, coordinator))
+    }
+
     fn mac(&self, plan: &Plan) -> String {
         let expiry = plan.body().created_at_us / 1_000_000 + MAC_LIFE_S;
         self.parts.mac_key.mint(plan.gid().as_str(), plan.hash(), expiry)
@@ -153,9 +160,8 @@ impl Engine {
         plan: Plan,
         new: NewTransaction,
     ) -> Result<Arc<Live>, AppendError> {
-        let mac = self.mac(&plan);
         let state = State::empty(&plan);
-        let live = Arc::new(Live::new(Loaded { row, plan, state }, mac));
+        let live = self.to_live(Loaded { row, plan, state });
         let gid = live.base().gid.clone();
         // Known before it is durable: whoever learns of the gid by the commit must meet this one, not a second.
         self.cache().open.insert(gid.clone(), Arc::clone(&live));
@@ -182,9 +188,12 @@ impl Engine {
 
     fn set_going(self: &Arc<Self>, live: &Arc<Live>) {
         let (engine, live) = (Arc::clone(self), Arc::clone(live));
-        let tcc = live.plan.mode() == Mode::Tcc;
         tokio::spawn(async move {
-            if tcc { engine.run_tcc(&live).await } else { engine.register_saga(&live).await }
+            match live.plan.mode() {
+                _ if !live.coordinator().calls() => engine.drive_to_the_end(&live).await,
+                Mode::Tcc => engine.run_tcc(&live).await,
+                Mode::Saga | Mode::Unspecified => engine.register_saga(&live).await,
+            }
         });
     }
 
@@ -199,9 +208,8 @@ impl Engine {
         let Some(loaded) = self.parts.history.reader.load(gid).await? else {
             return Ok(None);
         };
-        let mac = self.mac(&loaded.plan);
         let ended = loaded.state.end.is_some();
-        let live = Arc::new(Live::new(loaded, mac));
+        let live = self.to_live(loaded);
         if ended {
             return Ok(Some(live));
         }
@@ -275,7 +283,7 @@ impl Engine {
         if state.end.is_some() && outcome == Cancelled::Decided && !state.undoing() {
             outcome = Cancelled::PastPivot;
         }
-        if outcome == Cancelled::Decided {
+        if outcome == Cancelled::Decided && live.coordinator().calls() {
             live.silence.due_now(tokio::time::Instant::now());
         }
         Ok(outcome)

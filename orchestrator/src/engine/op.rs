@@ -47,18 +47,30 @@ impl Engine {
     /// Runs a claimed op in a task of its own, then gives it back and wakes whoever waits.
     pub(super) fn spawn_op(self: &Arc<Self>, live: &Arc<Live>, at: OpRef, ended: watch::Sender<bool>) {
         let (engine, live) = (Arc::clone(self), Arc::clone(live));
-        live.silence.rest();
         tokio::spawn(async move {
-            Run::new(&engine, &live, at).until_over().await;
-            live.release(at, &ended);
+            engine.run_op(&live, at, ended).await;
             engine.after_op(&live).await;
         });
+    }
+
+    /// Runs a claimed op here, then gives it back; false = the process is going down.
+    /// Must run in a task that nobody drops half-way.
+    pub(super) async fn run_op(
+        self: &Arc<Self>,
+        live: &Arc<Live>,
+        at: OpRef,
+        ended: watch::Sender<bool>,
+    ) -> bool {
+        live.silence.rest();
+        let alive = Run::new(self, live, at).until_over().await;
+        live.release(at, &ended);
+        alive
     }
 
     async fn after_op(self: &Arc<Self>, live: &Arc<Live>) {
         let owed = live.take_owed_wake();
         if live.state().end.is_some() {
-            if owed || live.is_driven() {
+            if owed {
                 self.tell_the_end(live);
             }
         } else if owed {
@@ -84,12 +96,13 @@ impl<'a> Run<'a> {
         Self { engine, live, at, policy, began, attempt, waits, last_answer, attention: false }
     }
 
-    async fn until_over(mut self) {
+    /// False = nothing can be recorded any more.
+    async fn until_over(mut self) -> bool {
         loop {
             let wait = match self.once().await {
-                Ok(Next::Over) => return,
+                Ok(Next::Over) => return true,
                 Ok(Next::Again(wait)) => wait,
-                Err(AppendError::Closed | AppendError::Conflict(_)) => return,
+                Err(AppendError::Closed | AppendError::Conflict(_)) => return false,
                 Err(AppendError::Store(_)) => STORE_RETRY,
             };
             self.sleep(wait).await;
@@ -264,6 +277,10 @@ impl<'a> Run<'a> {
                 facts.extend(attention_over(state, self.at, answered.outcome));
                 if answered.outcome == Outcome::Succeeded && last_try(state, self.at) {
                     facts.push(Fact::SubmitDecided.into());
+                    // Nobody else has a say.
+                    if !self.live.coordinator().calls() {
+                        facts.push(Fact::Committed.into());
+                    }
                 }
                 facts
             };

@@ -43,6 +43,10 @@ impl Engine {
     pub(super) fn take_up(self: &Arc<Self>, live: &Arc<Live>) {
         let state = live.state();
         let (engine, live) = (Arc::clone(self), Arc::clone(live));
+        if !live.coordinator().calls() {
+            tokio::spawn(async move { engine.drive_to_the_end(&live).await });
+            return;
+        }
         match (live.plan.mode(), &state.verdict) {
             (Mode::Tcc, Verdict::Open) if state.steps.iter().all(|step| step.forward.attempts == 0) => {
                 tokio::spawn(async move { engine.run_tcc(&live).await });
@@ -99,7 +103,7 @@ impl Engine {
     /// is due at once.
     async fn until_back(self: &Arc<Self>) {
         let mut was_away = false;
-        while let Err(error) = self.coordinator().version().await {
+        while let Err(error) = self.parts.coordinators.remote().version().await {
             if !was_away {
                 tracing::warn!(%error, "the coordinator is away");
             }
@@ -125,7 +129,7 @@ impl Engine {
         if !forward_saga {
             return self.reconcile(live).await;
         }
-        match self.coordinator().register(&live.plan).await {
+        match live.coordinator().register(&live.plan).await {
             Ok(()) => {}
             Err(CoordinatorError::Refused(_)) => self.reconcile(live).await,
             Err(CoordinatorError::Unknown(_)) => self.coordinator_is_away(),
@@ -167,13 +171,13 @@ impl Engine {
         let undoing = live.state().undoing();
         let done = match (live.plan.mode(), status) {
             (Mode::Saga | Mode::Unspecified, CoordinatorStatus::Submitted) => {
-                self.coordinator().register(&live.plan).await
+                live.coordinator().register(&live.plan).await
             }
             (Mode::Tcc, CoordinatorStatus::Aborting | CoordinatorStatus::Prepared) if undoing => {
-                self.coordinator().abort(&live.plan, "continue").await
+                live.coordinator().abort(&live.plan, "continue").await
             }
             (_, CoordinatorStatus::Aborting) | (Mode::Tcc, CoordinatorStatus::Submitted) => {
-                self.coordinator().nudge_all().await
+                live.coordinator().nudge_all().await
             }
             (_, CoordinatorStatus::Prepared | CoordinatorStatus::Succeed | CoordinatorStatus::Failed) => {
                 Ok(())

@@ -1,13 +1,9 @@
 //! The two ways in: a SAGA is handed to the coordinator; a TCC is tried step by step and then decided.
 //! Every decision is durable before the coordinator hears of it (design.md §2, TCC's point of decision).
 
-use super::decide::{Answer, Decision};
-use super::live::Claim;
 use super::{Engine, Live};
 use crate::coordinator::{CoordinatorError, CoordinatorStatus};
 use crate::history::{AppendError, Cause, Fact, State, Verdict};
-use crate::plan::OpRef;
-use amends_dtm::Op;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -34,7 +30,7 @@ impl Engine {
             if live.state().end.is_some() {
                 return false;
             }
-            let registered = self.coordinator().register(&live.plan).await;
+            let registered = live.coordinator().register(&live.plan).await;
             drop(turn.take());
             match registered {
                 Ok(()) => {
@@ -63,35 +59,10 @@ impl Engine {
             return;
         }
         if self.register(live).await {
-            let phase = tokio::time::timeout(self.parts.times.try_phase, self.try_all(live)).await;
-            if phase.is_err() {
-                self.decide_abort(live, Cause::Deadline("the try phase took too long".to_owned())).await;
-            }
+            self.try_all(live).await;
             self.settle_decision(live).await;
         }
         live.stop_driving();
-    }
-
-    /// Tries step after step; returns when all succeeded or undo is decided.
-    async fn try_all(self: &Arc<Self>, live: &Arc<Live>) {
-        for step in 0..live.plan.steps().len() {
-            let at = OpRef { step, op: Op::Try };
-            loop {
-                match live.claim(at) {
-                    Claim::Run { at, ended } => {
-                        let mut over = ended.subscribe();
-                        self.spawn_op(live, at, ended);
-                        let _ = over.wait_for(|ended| *ended).await;
-                    }
-                    Claim::Decided(Decision::Reply(Answer::Ok)) => break,
-                    Claim::Decided(Decision::Reply(Answer::InProgress)) => match live.running(at) {
-                        Some(mut over) => drop(over.wait_for(|ended| *ended).await),
-                        None => return,
-                    },
-                    Claim::Decided(_) => return,
-                }
-            }
-        }
     }
 
     /// Takes the decision if none is taken yet, and carries it to the coordinator.
@@ -122,7 +93,7 @@ impl Engine {
     }
 
     /// Records however long the store is away; `None` = the process is going down.
-    async fn record_patiently(
+    pub(super) async fn record_patiently(
         self: &Arc<Self>,
         live: &Arc<Live>,
         decide: impl Fn(&State) -> Vec<Fact>,
@@ -142,7 +113,7 @@ impl Engine {
         let reason = live.state().cause().map(|cause| format!("{}: {}", cause.name(), cause.text()));
         let reason = reason.unwrap_or_default();
         loop {
-            match self.coordinator().abort(&live.plan, &reason).await {
+            match live.coordinator().abort(&live.plan, &reason).await {
                 Ok(()) => break,
                 // It is over there, or was never there: what history lacks is driven from here.
                 Err(CoordinatorError::Refused(text)) => {
@@ -163,7 +134,7 @@ impl Engine {
     /// Submits once. A lost reply is settled by the coordinator's status, then by an abort: never by a second
     /// submit, which would mark it done with confirms missing (dtm.md D20).
     async fn carry_submit(self: &Arc<Self>, live: &Arc<Live>) {
-        if let Ok(()) = self.coordinator().submit(&live.plan).await {
+        if let Ok(()) = live.coordinator().submit(&live.plan).await {
             live.note(Fact::Committed, self.now_us());
             live.silence.expect(Instant::now(), live.state().last_seq);
             return;
@@ -187,7 +158,7 @@ impl Engine {
                     return self.lost_the_submit(live).await;
                 }
                 Some(Some(CoordinatorStatus::Prepared)) if Instant::now() >= patience => {
-                    if self.coordinator().abort(&live.plan, "the submit was not seen").await.is_ok() {
+                    if live.coordinator().abort(&live.plan, "the submit was not seen").await.is_ok() {
                         return self.lost_the_submit(live).await;
                     }
                 }
@@ -209,7 +180,7 @@ impl Engine {
 
     /// Outer `None` = it cannot be asked now; inner `None` = it does not know the gid.
     pub(super) async fn status_of(&self, live: &Live) -> Option<Option<CoordinatorStatus>> {
-        match self.coordinator().view(&live.base().gid).await {
+        match live.coordinator().view(&live.base().gid).await {
             Ok(view) => Some(view.map(|view| view.status)),
             Err(_) => {
                 self.coordinator_is_away();

@@ -262,20 +262,20 @@ impl State {
         matches!(self.verdict, Verdict::Undo(_))
     }
 
-    /// A step that cannot have run: it refused, or one before it is not recorded as succeeded. A missing
+    /// A step that cannot have run: it refused, or one that it waits for is not recorded as succeeded. A missing
     /// attempt record alone proves nothing (design.md §2, the relay's table). Behind a late success nothing can have
     /// run either: the coordinator was told that it was refused.
     #[must_use]
-    pub fn cannot_have_run(&self, step: StepIndex) -> bool {
-        let succeeded = |step: &StepState| step.forward.standing == Standing::Succeeded;
-        self.steps[step].forward.standing == Standing::Refused || !self.steps[..step].iter().all(succeeded)
+    pub fn cannot_have_run(&self, plan: &Plan, step: StepIndex) -> bool {
+        let succeeded = |step: StepIndex| self.steps[step].forward.standing == Standing::Succeeded;
+        self.steps[step].forward.standing == Standing::Refused || !plan.before(step).iter().all(succeeded)
     }
 
     /// Whether nothing of a step is left to take back.
     #[must_use]
     pub fn undone(&self, plan: &Plan, step: StepIndex) -> bool {
         plan.method(OpRef { step, op: plan.undo_op() }).is_empty()
-            || self.cannot_have_run(step)
+            || self.cannot_have_run(plan, step)
             || matches!(self.steps[step].undo.standing, Standing::Succeeded | Standing::Skipped)
     }
 
