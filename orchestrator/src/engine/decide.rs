@@ -193,3 +193,7 @@ fn answered(plan: &Plan, state: &State, step: StepIndex) -> bool {
 #[cfg(test)]
 #[path = "decide_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "decide_graph_tests.rs"]
+mod graph_tests;

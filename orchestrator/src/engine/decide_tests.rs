@@ -4,11 +4,11 @@ use super::*;
 use crate::history::{Cause, Event, Fact};
 use crate::plan::samples;
 
-fn none(_: OpRef) -> bool {
+pub(super) fn none(_: OpRef) -> bool {
     false
 }
 
-fn state(plan: &Plan, facts: &[Fact]) -> State {
+pub(super) fn state(plan: &Plan, facts: &[Fact]) -> State {
     let mut state = State::empty(plan);
     let mut push = |fact: Fact| {
         let event = Event { seq: state.last_seq + 1, time_us: 1, fact };
@@ -22,33 +22,33 @@ fn state(plan: &Plan, facts: &[Fact]) -> State {
     state
 }
 
-fn at(step: usize, op: Op) -> OpRef {
+pub(super) fn at(step: usize, op: Op) -> OpRef {
     OpRef { step, op }
 }
 
-fn ok(step: usize, op: Op) -> Fact {
+pub(super) fn ok(step: usize, op: Op) -> Fact {
     Fact::AttemptSucceeded { at: at(step, op), attempt: 1 }
 }
 
-fn unknown(step: usize, op: Op) -> Fact {
+pub(super) fn unknown(step: usize, op: Op) -> Fact {
     Fact::AttemptUnknown { at: at(step, op), attempt: 1, code: "UNAVAILABLE".into(), reason: String::new() }
 }
 
-fn refused(step: usize, op: Op) -> Fact {
+pub(super) fn refused(step: usize, op: Op) -> Fact {
     Fact::AttemptRefused { at: at(step, op), attempt: 1, reason: "R|x".into() }
 }
 
-fn undo() -> Fact {
+pub(super) fn undo() -> Fact {
     Fact::UndoDecided(Cause::Cancelled("c".into()))
 }
 
-fn abort() -> Fact {
+pub(super) fn abort() -> Fact {
     Fact::AbortDecided(Cause::Cancelled("c".into()))
 }
 
-const OK: Decision = Decision::Reply(Answer::Ok);
-const ABORTED: Decision = Decision::Reply(Answer::Aborted);
-const LATER: Decision = Decision::Reply(Answer::InProgress);
+pub(super) const OK: Decision = Decision::Reply(Answer::Ok);
+pub(super) const ABORTED: Decision = Decision::Reply(Answer::Aborted);
+pub(super) const LATER: Decision = Decision::Reply(Answer::InProgress);
 
 fn saga(facts: &[Fact], step: usize, op: Op) -> Decision {
     let plan = samples::plan(Mode::Saga, 4, Some(2));

@@ -132,3 +132,15 @@ fn a_repeated_fact_changes_nothing_but_the_seq() {
         assert_eq!(twice, once, "{fact:?}");
     }
 }
+
+#[test]
+fn in_a_graph_a_sibling_proves_nothing_about_the_other() {
+    let plan = samples::diamond(Mode::Saga);
+    let facts = [ok(0, Op::Action), refused(2, Op::Action), undo()];
+    let state = play(&plan, &facts);
+    assert!(!state.cannot_have_run(&plan, 1), "it may run beside the one that refused");
+    assert!(state.cannot_have_run(&plan, 2) && state.cannot_have_run(&plan, 3));
+    assert_eq!(state.reached_end(&plan), None);
+    let undone = [facts.as_slice(), &[ok(0, Op::Compensate), ok(1, Op::Compensate)]].concat();
+    assert_eq!(play(&plan, &undone).reached_end(&plan), Some(End::Failed));
+}
