@@ -7,9 +7,6 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use tokio::process::{Child, Command};
 
-/// Kills the process `$1` as soon as its own standard input closes.
-const WATCH_SCRIPT: &str = r#"cat >/dev/null; kill -9 "$1" 2>/dev/null"#;
-
 /// How a process learns that its stack is gone, however it went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Lifeline {
@@ -43,15 +40,7 @@ impl Launch {
     pub(crate) fn spawn_watcher(&self, pid: Pid) -> std::io::Result<Option<Child>> {
         match self.lifeline {
             Lifeline::OwnStdin => Ok(None),
-            Lifeline::Watcher => Command::new("sh")
-                .args(["-c", WATCH_SCRIPT, "sh", &pid.as_raw_nonzero().to_string()])
-                .stdin(Stdio::piped())
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .process_group(0)
-                .kill_on_drop(true)
-                .spawn()
-                .map(Some),
+            Lifeline::Watcher => crate::tether::watcher(pid).map(Some),
         }
     }
 }

@@ -6,17 +6,25 @@
 //! However the owner of a [`Stack`] ends, even by SIGKILL, its processes end too.
 mod commands;
 mod config;
+mod database;
 mod error;
 mod keeper;
 mod launch;
 mod ports;
+mod postgres;
 mod readiness;
+mod redis;
 mod role;
+mod tether;
 
 pub use config::{PortChoice, Restarts, StackConfig};
+pub use database::DatabaseError;
 pub use error::StackError;
 pub use ports::Ports;
+pub use postgres::Postgres;
+pub use redis::Redis;
 pub use role::Role;
+pub use tether::Tethered;
 
 use keeper::{Keeper, Presence};
 use rustix::process::Signal;
