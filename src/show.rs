@@ -52,7 +52,7 @@ impl Told {
         let transaction = transactions.get(get).await.with_context(|| format!("get {gid}"))?.into_inner();
         let view = CoordinatorViewRequest { gid: gid.to_owned() };
         let coordinator = operations.coordinator_view(view).await.ok().map(tonic::Response::into_inner);
-        let events = history(&mut transactions, gid, transaction.last_seq).await?;
+        let events = history(&mut transactions, gid).await?;
         Ok(Told { transaction, events, coordinator })
     }
 
@@ -76,21 +76,15 @@ impl Told {
     }
 }
 
-/// The history up to `last_seq`, in as many answers as it takes.
-async fn history(
-    client: &mut TransactionsClient<Connection>,
-    gid: &str,
-    last_seq: i64,
-) -> anyhow::Result<Vec<Event>> {
+/// The whole history, page by page.
+async fn history(client: &mut TransactionsClient<Connection>, gid: &str) -> anyhow::Result<Vec<Event>> {
     let mut events: Vec<Event> = Vec::new();
-    loop {
-        let from_seq = events.last().map_or(1, |event| event.seq + 1);
-        let request = GetHistoryRequest { gid: gid.to_owned(), from_seq };
-        let page = client.get_history(request).await.context("get history")?.into_inner().events;
-        let ended = page.is_empty();
-        events.extend(page);
-        if ended || events.last().is_none_or(|event| event.seq >= last_seq) {
-            return Ok(events);
-        }
+    let mut from_seq = 1;
+    while from_seq > 0 {
+        let request = GetHistoryRequest { gid: gid.to_owned(), from_seq, page_size: 0 };
+        let page = client.get_history(request).await.context("get history")?.into_inner();
+        events.extend(page.events);
+        from_seq = page.next_seq;
     }
+    Ok(events)
 }

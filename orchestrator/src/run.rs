@@ -1,6 +1,6 @@
 //! The orchestrator's process: store, coordinator, engine, two servers, drain. A table of contents.
 
-use crate::api::{Addresses, OperationsService, TransactionsService};
+use crate::api::{Addresses, MAX_WATCHERS, OperationsService, TransactionsService, Watchers};
 use crate::config::{API_PORT, Args};
 use crate::coordinator::{AbsentDtm, Coordinator, Coordinators, DtmCoordinator};
 use crate::engine::{Engine, EngineParts, EngineTimes, Lanes};
@@ -18,6 +18,7 @@ use anyhow::Context as _;
 use futures::FutureExt as _;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::sync::watch::{Receiver, channel};
 use tonic::service::Routes;
 
 const SERVICES: [&str; 2] = ["amends.v1.Transactions", "amends.v1.Operations"];
@@ -48,11 +49,17 @@ pub async fn run(args: Args, shutdown: impl Future<Output = ()> + Send) -> anyho
 
     let (dtm_grpc, dtm_http) = dtm.map(|dtm| (dtm.grpc, dtm.http)).unwrap_or_default();
     let addresses = Addresses { psp: args.psp.clone(), dtm_grpc, dtm_http };
+    let (stop, stopping) = channel(false);
+    let shutdown = async move {
+        shutdown.await;
+        stop.send_replace(true);
+    };
     let shutdown = shutdown.shared();
     let relay =
         grpc::serve(relay_listener, relay_routes(&engine), args.process.grpc_options(&[]), shutdown.clone());
     let api_options = args.process.grpc_options(&SERVICES);
-    let api = grpc::serve(api_listener, api_routes(&engine, &args, addresses), api_options, shutdown);
+    let api =
+        grpc::serve(api_listener, api_routes(&engine, &args, addresses, stopping), api_options, shutdown);
     // A part that died without a word must not leave a process behind that looks well: a restart is safe.
     tokio::select! {
         served = async { futures::try_join!(relay, api) } => drop(served?),
@@ -76,8 +83,9 @@ fn relay_routes(engine: &Arc<Engine>) -> Routes {
     Routes::new(relay.max_decoding_message_size(MAX_MESSAGE_BYTES))
 }
 
-fn api_routes(engine: &Arc<Engine>, args: &Args, addresses: Addresses) -> Routes {
-    let transactions = TransactionsService::new(Arc::clone(engine), args.step_times());
+fn api_routes(engine: &Arc<Engine>, args: &Args, addresses: Addresses, stopping: Receiver<bool>) -> Routes {
+    let watchers = Watchers::new(MAX_WATCHERS, stopping);
+    let transactions = TransactionsService::new(Arc::clone(engine), args.step_times(), watchers);
     let operations = OperationsService::new(Arc::clone(engine), addresses);
     Routes::new(TransactionsServer::new(transactions).max_decoding_message_size(MAX_MESSAGE_BYTES))
         .add_service(OperationsServer::new(operations).max_decoding_message_size(MAX_MESSAGE_BYTES))

@@ -215,7 +215,7 @@ fn a_gid_that_is_malformed_or_unknown_is_told_apart() {
         for (gid, code, reason) in malformed.into_iter().chain([(id(), Code::NotFound, "GID_NOT_FOUND")]) {
             let get = GetRequest { gid: gid.clone() };
             let wait = WaitRequest { gid: gid.clone(), timeout_ms: 1 };
-            let history = GetHistoryRequest { gid: gid.clone(), from_seq: 0 };
+            let history = GetHistoryRequest { gid: gid.clone(), from_seq: 0, page_size: 0 };
             let cancel = CancelRequest { gid: gid.clone(), reason: "changed".into() };
             not_accepted(turn.world, &gid, "Get", &get, code, reason).await;
             not_accepted(turn.world, &gid, "Wait", &wait, code, reason).await;

@@ -155,7 +155,7 @@ impl Load {
         let open: Vec<String> = self.open.lock().unwrap().iter().cloned().collect();
         let mut text = format!("{} are open:", open.len());
         for gid in open {
-            let request = GetHistoryRequest { gid: gid.clone(), from_seq: 1 };
+            let request = GetHistoryRequest { gid: gid.clone(), from_seq: 1, page_size: 0 };
             let events = match self.client.clone().get_history(request).await {
                 Ok(answer) => answer.into_inner().events,
                 Err(status) => return format!("{text}\n{gid}: no history: {status}"),

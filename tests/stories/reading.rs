@@ -31,7 +31,7 @@ fn a_global_transaction_tells_all_about_itself() {
         let events = story.events().await;
         let seqs: Vec<i64> = events.iter().map(|event| event.seq).collect();
         assert_eq!(seqs, (1..=end.last_seq).collect::<Vec<_>>(), "no gaps");
-        let tail = GetHistoryRequest { gid: story.gid.clone(), from_seq: end.last_seq };
+        let tail = GetHistoryRequest { gid: story.gid.clone(), from_seq: end.last_seq, page_size: 0 };
         let tail = world.clients().transactions.get_history(tail).await.expect("history").into_inner().events;
         assert_eq!(tail, events[events.len() - 1..]);
         assert_eq!(tail[0].kind, "finished");

@@ -93,7 +93,7 @@ impl Story<'_, '_> {
     /// # Panics
     /// If the orchestrator does not answer.
     pub async fn events(&self) -> Vec<Event> {
-        let request = GetHistoryRequest { gid: self.gid.clone(), from_seq: 1 };
+        let request = GetHistoryRequest { gid: self.gid.clone(), from_seq: 1, page_size: 0 };
         let answer = self.shop.world.clients().transactions.get_history(request).await;
         answer.must("get the history").into_inner().events
     }

@@ -54,6 +54,15 @@ pub enum ApiError {
         /// Which one.
         gid: String,
     },
+    /// A watch from a seq that is not there: the watcher knows another history.
+    #[error("from_seq: the history ends with seq {newest}")]
+    AheadOfHistory {
+        /// Its newest seq.
+        newest: i64,
+    },
+    /// No room for one more watcher.
+    #[error("{0} watchers are the most that one process takes")]
+    TooManyWatchers(usize),
     /// Our own store is away.
     #[error("the history store is away: {0}")]
     Store(String),
@@ -99,6 +108,8 @@ impl From<ApiError> for Status {
             ApiError::KeyTaken { gid, .. } => (Code::AlreadyExists, "BUSINESS_KEY_TAKEN", Some(gid)),
             ApiError::PastPivot { gid } => (Code::FailedPrecondition, "PAST_PIVOT", Some(gid)),
             ApiError::PivotInFlight { gid } => (Code::FailedPrecondition, "PIVOT_IN_FLIGHT", Some(gid)),
+            ApiError::AheadOfHistory { .. } => (Code::OutOfRange, "AHEAD_OF_HISTORY", None),
+            ApiError::TooManyWatchers(_) => (Code::ResourceExhausted, "TOO_MANY_WATCHERS", None),
             ApiError::Store(_) => (Code::Unavailable, "STORAGE_UNAVAILABLE", None),
             ApiError::Stopping => (Code::Unavailable, "STOPPING", None),
         };

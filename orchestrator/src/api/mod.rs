@@ -5,6 +5,8 @@ mod operations;
 mod start;
 mod transactions;
 mod view;
+mod watch;
 
 pub use operations::{Addresses, OperationsService};
 pub use transactions::TransactionsService;
+pub use watch::{MAX_WATCHERS, Watchers};

@@ -3,6 +3,7 @@
 use super::error::ApiError;
 use super::start::{self, Caller, text};
 use super::view;
+use super::watch::{Events, Watchers, first_seq};
 use crate::definitions::StepTimes;
 use crate::engine::{Cancelled, Engine, Live};
 use crate::history::{ListFilter, State};
@@ -10,7 +11,7 @@ use amends_dtm::Gid;
 use amends_proto::amends::v1::transactions_server::Transactions;
 use amends_proto::amends::v1::{
     self as pb, CancelRequest, GetByBusinessKeyRequest, GetHistoryRequest, GetHistoryResponse, GetRequest,
-    GlobalTransaction, ListRequest, ListResponse, StartRequest, StartResponse, WaitRequest,
+    GlobalTransaction, ListRequest, ListResponse, StartRequest, StartResponse, WaitRequest, WatchRequest,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +24,9 @@ const MAX_WAIT: Duration = Duration::from_secs(590);
 const DEFAULT_WAIT: Duration = Duration::from_secs(30);
 /// Rows of one page.
 const MAX_PAGE: i32 = 1_000;
-const DEFAULT_PAGE: u64 = 50;
+const DEFAULT_PAGE: i32 = 50;
+/// Events of one page of a history: even with the longest reasons well below a message's limit.
+const MAX_EVENTS: i32 = 1_000;
 /// Longest reason of a cancel.
 const MAX_REASON: usize = 200;
 
@@ -31,13 +34,14 @@ const MAX_REASON: usize = 200;
 pub struct TransactionsService {
     engine: Arc<Engine>,
     times: StepTimes,
+    watchers: Watchers,
 }
 
 impl TransactionsService {
     /// Clients' calls to `engine`.
     #[must_use]
-    pub fn new(engine: Arc<Engine>, times: StepTimes) -> Self {
-        Self { engine, times }
+    pub fn new(engine: Arc<Engine>, times: StepTimes, watchers: Watchers) -> Self {
+        Self { engine, times, watchers }
     }
 
     async fn live(&self, gid: &str) -> Result<Arc<Live>, ApiError> {
@@ -81,6 +85,8 @@ fn caller(metadata: &MetadataMap) -> Result<Caller, ApiError> {
 
 #[tonic::async_trait]
 impl Transactions for TransactionsService {
+    type WatchStream = Events;
+
     async fn start(&self, request: Request<StartRequest>) -> Result<Response<StartResponse>, Status> {
         let caller = caller(request.metadata())?;
         let (engine, times, request) = (Arc::clone(&self.engine), self.times, request.into_inner());
@@ -136,15 +142,28 @@ impl Transactions for TransactionsService {
         Ok(Response::new(view::transaction(&live)))
     }
 
+    async fn watch(&self, request: Request<WatchRequest>) -> Result<Response<Events>, Status> {
+        let WatchRequest { gid, from_seq } = request.into_inner();
+        let live = self.live(&gid).await?;
+        let reader = &self.engine.history().reader;
+        Ok(Response::new(self.watchers.watch(live, reader, from_seq).await?))
+    }
+
     async fn get_history(
         &self,
         request: Request<GetHistoryRequest>,
     ) -> Result<Response<GetHistoryResponse>, Status> {
-        let GetHistoryRequest { gid, from_seq } = request.into_inner();
+        let GetHistoryRequest { gid, from_seq, page_size } = request.into_inner();
+        let (first, limit) = (first_seq(from_seq)?, page_limit(page_size, MAX_EVENTS, MAX_EVENTS)?);
         let live = self.live(&gid).await?;
         let reader = &self.engine.history().reader;
-        let rows = reader.rows(&live.base().gid, from_seq.max(1)).await.map_err(ApiError::from)?;
-        Ok(Response::new(GetHistoryResponse { events: rows.into_iter().map(view::event).collect() }))
+        let rows = reader.page(&live.base().gid, first, limit).await.map_err(ApiError::from)?;
+        let full = u64::try_from(rows.len()).is_ok_and(|count| count == limit);
+        let next_seq = rows.last().filter(|_| full).map_or(0, |last| last.seq + 1);
+        Ok(Response::new(GetHistoryResponse {
+            events: rows.into_iter().map(view::event).collect(),
+            next_seq,
+        }))
     }
 
     async fn cancel(&self, request: Request<CancelRequest>) -> Result<Response<GlobalTransaction>, Status> {
@@ -164,6 +183,16 @@ impl Transactions for TransactionsService {
     }
 }
 
+/// Rows of a page, of which the request says 0 for the default.
+fn page_limit(asked: i32, default: i32, most: i32) -> Result<u64, ApiError> {
+    let fits = (0..=most).contains(&asked);
+    let limit = if asked == 0 { default } else { asked };
+    u64::try_from(limit)
+        .ok()
+        .filter(|_| fits)
+        .ok_or_else(|| ApiError::Invalid { field: "page_size", what: format!("must be 0 to {most}") })
+}
+
 fn list_filter(request: &ListRequest) -> Result<ListFilter, ApiError> {
     let invalid = |field, what: &str| ApiError::Invalid { field, what: what.to_owned() };
     let mut statuses = Vec::new();
@@ -171,10 +200,7 @@ fn list_filter(request: &ListRequest) -> Result<ListFilter, ApiError> {
         let name = pb::Status::try_from(*number).ok().and_then(view::status_name);
         statuses.push(name.ok_or_else(|| invalid("statuses", "unknown status"))?);
     }
-    if !(0..=MAX_PAGE).contains(&request.page_size) {
-        return Err(invalid("page_size", "must be 0 to 1,000"));
-    }
-    let limit = u64::try_from(request.page_size).ok().filter(|size| *size > 0).unwrap_or(DEFAULT_PAGE);
+    let limit = page_limit(request.page_size, DEFAULT_PAGE, MAX_PAGE)?;
     let before = match request.page_token.as_str() {
         "" => None,
         token => Some(

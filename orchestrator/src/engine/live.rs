@@ -3,6 +3,7 @@
 //! Must not know what coordinators do, nor lanes or the API.
 
 use super::decide::{Decision, decide};
+use super::feed::{Feed, News, Subscription};
 use super::silence::Silence;
 use crate::coordinator::Coordinator;
 use crate::history::entity::event;
@@ -58,6 +59,7 @@ pub struct Live {
     later: Mutex<Vec<Happened>>,
     append: tokio::sync::Mutex<()>,
     changed: watch::Sender<i64>,
+    feed: Feed,
     owes_wake: AtomicBool,
     driven: AtomicBool,
     told: AtomicBool,
@@ -84,6 +86,7 @@ impl Live {
             later: Mutex::default(),
             append: tokio::sync::Mutex::default(),
             changed,
+            feed: Feed::default(),
             owes_wake: AtomicBool::new(false),
             driven: AtomicBool::new(false),
             told: AtomicBool::new(false),
@@ -113,6 +116,12 @@ impl Live {
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<i64> {
         self.changed.subscribe()
+    }
+
+    /// Hears the events of each commit from now on.
+    #[must_use]
+    pub fn subscribe(&self) -> Subscription {
+        self.feed.subscribe()
     }
 
     /// Decides about an asked op; where it is to run, the op is claimed for the caller in the same moment.
@@ -224,8 +233,9 @@ impl Live {
             return Ok(before);
         }
         let (after, events) = self.extend(&before, noted.iter().cloned().chain(facts), now_us);
+        let news = self.feed.copy(&events);
         match history.writer.append(self.to_append(&before, &after, events, None)).await {
-            Ok(()) => Ok(self.publish(after)),
+            Ok(()) => Ok(self.publish(after, news)),
             Err(error) => {
                 lock(&self.later).splice(0..0, noted);
                 self.stale.store(matches!(error, AppendError::Store(_)), Ordering::SeqCst);
@@ -239,7 +249,7 @@ impl Live {
         if self.stale.load(Ordering::SeqCst) {
             let loaded = history.reader.load(&self.base.gid).await;
             match loaded.map_err(|error| AppendError::Store(error.to_string()))? {
-                Some(loaded) => drop(self.publish(loaded.state)),
+                Some(loaded) => drop(self.publish(loaded.state, None)),
                 None => return Err(AppendError::Store("the history has lost this gid".to_owned())),
             }
             self.stale.store(false, Ordering::SeqCst);
@@ -259,8 +269,9 @@ impl Live {
     ) -> Result<(), AppendError> {
         let before = self.state();
         let (after, events) = self.extend(&before, [Fact::Started.into()], now_us);
+        let news = self.feed.copy(&events);
         writer.append(self.to_append(&before, &after, events, Some(new))).await?;
-        self.publish(after);
+        self.publish(after, news);
         Ok(())
     }
 
@@ -323,11 +334,12 @@ impl Live {
         Append { events, row, new }
     }
 
-    fn publish(&self, after: State) -> Arc<State> {
+    fn publish(&self, after: State, news: News) -> Arc<State> {
         let seq = after.last_seq;
         let after = Arc::new(after);
         *lock(&self.state) = Arc::clone(&after);
         self.changed.send_replace(seq);
+        self.feed.tell(news);
         after
     }
 

@@ -4,6 +4,7 @@
 mod answer;
 mod decide;
 mod drive;
+mod feed;
 mod lanes;
 mod live;
 mod op;
@@ -13,6 +14,7 @@ mod tcc;
 
 pub use answer::{RelayCall, RelayError};
 pub use decide::{Answer, Decision, InFlight, decide, next_ops};
+pub use feed::Subscription;
 pub use lanes::{AddressError, Lane, Lanes, code_name};
 pub use live::{Happened, Live};
 

@@ -33,6 +33,12 @@ pub enum ReadError {
     /// A stored event is not one.
     #[error("a stored event cannot be read")]
     Event(#[from] UnreadableEvent),
+    /// It is open, and another replica's.
+    #[error("replica {owner} has it")]
+    Elsewhere {
+        /// That replica; empty = nobody's yet.
+        owner: String,
+    },
 }
 
 /// Which rows a list shows.
@@ -52,24 +58,39 @@ pub struct ListFilter {
 #[derive(Debug, Clone)]
 pub struct HistoryReader {
     store: Store,
+    /// Empty = the only orchestrator on this store.
+    replica: String,
 }
 
 impl HistoryReader {
     /// Reads from `store`.
     #[must_use]
     pub fn new(store: Store) -> Self {
-        Self { store }
+        Self { store, replica: String::new() }
+    }
+
+    /// Reads from `store` for one replica among several: what is open and another's is not for it to take up.
+    #[must_use]
+    pub fn of(store: Store, replica: String) -> Self {
+        Self { store, replica }
+    }
+
+    fn is_mine(&self, row: &Row) -> bool {
+        self.replica.is_empty() || row.owner == self.replica
     }
 
     /// Reads one global transaction; `None` = never heard of.
     ///
     /// # Errors
-    /// Where the store is away or holds what this version cannot read.
+    /// Where the store is away or holds what this version cannot read, and where it is another replica's.
     pub async fn load(&self, gid: &str) -> Result<Option<Loaded>, ReadError> {
         let connection = self.store.reader();
         let Some(row) = global_transaction::Entity::find_by_id(gid).one(connection).await? else {
             return Ok(None);
         };
+        if row.is_open && !self.is_mine(&row) {
+            return Err(ReadError::Elsewhere { owner: row.owner });
+        }
         let body = plan::Entity::find_by_id(gid).one(connection).await?.map(|plan| plan.body);
         let plan = Plan::decode(&body.unwrap_or_default())?;
         let state = State::fold(&plan, &self.decode(&plan, self.rows(gid, 1).await?)?);
@@ -89,6 +110,20 @@ impl HistoryReader {
             .await
     }
 
+    /// The first `limit` of them.
+    ///
+    /// # Errors
+    /// Where the store is away.
+    pub async fn page(&self, gid: &str, from_seq: i64, limit: u64) -> Result<Vec<event::Model>, DbErr> {
+        event::Entity::find()
+            .filter(event::Column::Gid.eq(gid))
+            .filter(event::Column::Seq.gte(from_seq))
+            .order_by_asc(event::Column::Seq)
+            .limit(limit)
+            .all(self.store.reader())
+            .await
+    }
+
     fn decode(&self, plan: &Plan, rows: Vec<event::Model>) -> Result<Vec<Event>, UnreadableEvent> {
         rows.into_iter()
             .map(|row| {
@@ -98,19 +133,19 @@ impl HistoryReader {
             .collect()
     }
 
-    /// Gids of all that have not ended, oldest first: what recovery starts from.
+    /// Gids of all that have not ended and are for this orchestrator, oldest first: what recovery starts from.
     ///
     /// # Errors
     /// Where the store is away.
     pub async fn open_gids(&self) -> Result<Vec<String>, DbErr> {
-        global_transaction::Entity::find()
+        let mut open = global_transaction::Entity::find()
             .select_only()
             .column(global_transaction::Column::Gid)
-            .filter(global_transaction::Column::IsOpen.eq(true))
-            .order_by_asc(global_transaction::Column::Gid)
-            .into_tuple()
-            .all(self.store.reader())
-            .await
+            .filter(global_transaction::Column::IsOpen.eq(true));
+        if !self.replica.is_empty() {
+            open = open.filter(global_transaction::Column::Owner.eq(&self.replica));
+        }
+        open.order_by_asc(global_transaction::Column::Gid).into_tuple().all(self.store.reader()).await
     }
 
     /// Rows newest first; a gid is a UUIDv7, so its order is the order of starts.
