@@ -9,6 +9,7 @@ pub mod engine;
 pub mod history;
 pub mod plan;
 pub mod relay;
+pub mod replica;
 mod run;
 
 pub use config::Args;

@@ -2,6 +2,7 @@
 
 use crate::engine::{Answer, Engine, RelayCall, RelayError};
 use crate::history::bounded;
+use crate::replica;
 use amends_dtm::{BranchId, Op, metadata};
 use amends_proto::amends::v1::relay_server::Relay;
 use amends_proto::amends::v1::{RunRequest, RunResponse};
@@ -41,6 +42,11 @@ impl Relay for RelayService {
             Ok(Answer::InProgress) => Err(Status::failed_precondition("IN_PROGRESS|ask again")),
             Err(error @ (RelayError::Store(_) | RelayError::Append(_))) => {
                 Err(Status::unavailable(format!("STORAGE_UNAVAILABLE|{error}")))
+            }
+            Err(RelayError::Elsewhere { owner }) => {
+                let mut status = Status::failed_precondition("IN_PROGRESS|another replica has it; ask again");
+                replica::ask(&mut status, &owner);
+                Err(status)
             }
         }
     }

@@ -85,6 +85,7 @@ fn row(gid: &str, key: &str) -> Row {
         coordinator: "dtm".into(),
         created_at_us: 1,
         finished_at_us: 0,
+        owner: String::new(),
     }
 }
 

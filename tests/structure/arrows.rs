@@ -31,7 +31,7 @@ const ALLOWED: &[Row] = &[
     // The processor is no participant: the gateway's tests run against the real one.
     row("gateway", SERVICE, &["dtm", "psp"]),
     row("psp", &["proto", "serve", "migrations"], &[]),
-    row("orchestrator", &["card-number", "proto", "dtm", "serve", "migrations"], &[]),
+    row("orchestrator", &["card-number", "proto", "dtm", "serve", "migrations"], &["testkit"]),
     row("stack", &["proto", "dtm"], &[]),
     row("checkers", &["proto", "dtm"], &[]),
     row("testkit", &["proto", "dtm", "stack", "checkers"], &[]),

@@ -48,7 +48,16 @@ impl ProcessArgs {
 
     /// Opens the database of `role` and brings it to the schema of `M` (with `--no-migrate`: only checks it).
     pub async fn open_store<M: MigratorTrait>(&self, role: &str) -> Result<Store, StoreError> {
-        let store = Store::open(&self.database_url(role)).await?;
+        self.open_store_as::<M>(role, None).await
+    }
+
+    /// The same, with sessions of that name on PostgreSQL.
+    pub async fn open_store_as<M: MigratorTrait>(
+        &self,
+        role: &str,
+        session: Option<&str>,
+    ) -> Result<Store, StoreError> {
+        let store = Store::open_as(&self.database_url(role), session).await?;
         if self.no_migrate {
             store.require_migrated::<M>().await?;
         } else {

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use sea_orm::sqlx::error::DatabaseError;
 use sea_orm::{
-    ConnAcquireErr, ConnectOptions, Database, DatabaseConnection, DatabaseTransaction, DbErr, RuntimeErr,
-    SqliteTransactionMode, TransactionOptions, TransactionTrait,
+    ConnAcquireErr, ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DatabaseTransaction,
+    DbBackend, DbErr, RuntimeErr, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
 use sea_orm_migration::MigratorTrait;
 
@@ -18,6 +18,12 @@ pub const LOCK_WAIT: Duration = Duration::from_secs(2);
 /// Connections of one process to PostgreSQL.
 const POSTGRES_CONNECTIONS: u32 = 16;
 const CONNECT_WAIT: Duration = Duration::from_secs(10);
+/// A connection that nobody used for so long may have been cut meanwhile: it is asked before it is used.
+const DOUBTFUL_AFTER: Duration = Duration::from_millis(500);
+/// Key of the advisory lock that makes processes of one database migrate one after another (`amends` in ASCII, and a 0).
+const MIGRATION_LOCK: i64 = 0x61_6d_65_6e_64_73_00;
+/// How long the others may take for it.
+const MIGRATION_WAIT: &str = "SET LOCAL lock_timeout = '60s'";
 
 /// The database could not be opened or brought to its schema.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +62,11 @@ struct Connections {
 impl Store {
     /// Opens `sqlite://<path>` (made if it is not there) or `postgres://…`.
     pub async fn open(url: &str) -> Result<Store, StoreError> {
+        Store::open_as(url, None).await
+    }
+
+    /// The same; on PostgreSQL the sessions bear this name (`application_name`, at most 63 bytes).
+    pub async fn open_as(url: &str, session: Option<&str>) -> Result<Store, StoreError> {
         let connections = if url.starts_with("sqlite:") {
             let (writer, reader) = sqlite::open(&sqlite::path_of(url)?).await?;
             let mode = Some(SqliteTransactionMode::Immediate);
@@ -65,7 +76,7 @@ impl Store {
                 begin: TransactionOptions { sqlite_transaction_mode: mode, ..Default::default() },
             }
         } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
-            let pool = open_postgres(url).await?;
+            let pool = open_postgres(url, session).await?;
             Connections { writer: pool.clone(), reader: pool, begin: TransactionOptions::default() }
         } else {
             return Err(StoreError::Url("expected sqlite://<path> or postgres://<host>/<database>".into()));
@@ -90,9 +101,23 @@ impl Store {
         self.0.writer.begin_with_options(self.0.begin).await
     }
 
-    /// Applies the migrations that are missing.
+    /// Whether other processes may write to it, too: on PostgreSQL, not on SQLite.
+    pub fn is_shared(&self) -> bool {
+        self.0.writer.get_database_backend() == DbBackend::Postgres
+    }
+
+    /// Applies the migrations that are missing. Processes that start together do it one after another.
     pub async fn migrate<M: MigratorTrait>(&self) -> Result<(), StoreError> {
-        Ok(M::up(self.writer(), None).await?)
+        if !self.is_shared() {
+            return Ok(M::up(self.writer(), None).await?);
+        }
+        let turn = self.begin().await?;
+        turn.execute_unprepared(MIGRATION_WAIT).await?;
+        let lock = "SELECT pg_advisory_xact_lock($1)";
+        let lock = Statement::from_sql_and_values(DbBackend::Postgres, lock, [MIGRATION_LOCK.into()]);
+        turn.execute_raw(lock).await?;
+        M::up(&turn, None).await?;
+        Ok(turn.commit().await?)
     }
 
     /// Changes nothing; an error if migrations are missing.
@@ -110,18 +135,49 @@ impl Store {
     }
 }
 
-async fn open_postgres(url: &str) -> Result<DatabaseConnection, StoreError> {
+async fn open_postgres(url: &str, session: Option<&str>) -> Result<DatabaseConnection, StoreError> {
     let mut options = ConnectOptions::new(url);
     options
         .max_connections(POSTGRES_CONNECTIONS)
         .connect_timeout(CONNECT_WAIT)
         .acquire_timeout(LOCK_WAIT)
-        .test_before_acquire(false)
+        .test_before_acquire_if_idle_for(DOUBTFUL_AFTER)
         .sqlx_logging(false)
         .map_sqlx_postgres_opts(|options| {
-            options.options([("lock_timeout", format!("{}ms", LOCK_WAIT.as_millis()))])
+            // Whoever is suspended in the middle of a local transaction must not hold up the others for ever.
+            let wait = format!("{}ms", LOCK_WAIT.as_millis());
+            options.options([("lock_timeout", &wait), ("idle_in_transaction_session_timeout", &wait)])
         });
+    if let Some(session) = session {
+        options.set_application_name(session);
+    }
     Ok(Database::connect(options).await?)
+}
+
+/// No connection could be had, or it broke: nobody knows whether the store did what it was told.
+pub fn is_away(error: &DbErr) -> bool {
+    use sea_orm::sqlx::Error;
+    /// Connection failures (class 08), a server that starts or ends (57P), and our session ended by its timeout.
+    const POSTGRES_AWAY: [&str; 3] = ["08", "57P", "25P03"];
+    let (DbErr::Exec(RuntimeErr::SqlxError(error))
+    | DbErr::Query(RuntimeErr::SqlxError(error))
+    | DbErr::Conn(RuntimeErr::SqlxError(error))) = error
+    else {
+        return matches!(error, DbErr::ConnectionAcquire(_) | DbErr::Conn(_));
+    };
+    match &**error {
+        Error::Database(refused) => {
+            refused.code().is_some_and(|code| POSTGRES_AWAY.iter().any(|away| code.starts_with(away)))
+        }
+        error => matches!(
+            error,
+            Error::Io(_)
+                | Error::Protocol(_)
+                | Error::PoolTimedOut
+                | Error::PoolClosed
+                | Error::WorkerCrashed
+        ),
+    }
 }
 
 /// The call waited [`LOCK_WAIT`] for the writer or for a lock and did not get it; nothing was changed.

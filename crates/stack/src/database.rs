@@ -1,6 +1,7 @@
 //! What throwaway database servers have in common: a free port, a password, a folder that goes with them, and an end
 //! to waiting. Knows no kind of server.
 use crate::Tethered;
+use rustix::process::{Pid, Signal, kill_process};
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -70,19 +71,33 @@ impl Server {
     /// Starts `command`, which is `program`, with its output in a log in `folder`.
     pub(crate) fn start(
         program: &'static str,
-        mut command: Command,
+        command: Command,
         folder: TempDir,
     ) -> Result<Server, DatabaseError> {
-        let start = || {
-            let log = std::fs::File::create(log_of(folder.path()))?;
-            command.stdin(std::process::Stdio::null()).stdout(log.try_clone()?).stderr(log);
-            Tethered::spawn(command)
-        };
-        Ok(Server { program, process: start().map_err(start_failed(program))?, folder })
+        Ok(Server {
+            program,
+            process: logged(command, folder.path()).map_err(start_failed(program))?,
+            folder,
+        })
     }
 
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Ends the process as `signal` does; the folder stays.
+    pub(crate) async fn end(&mut self, signal: Signal) -> Result<(), DatabaseError> {
+        let pid = self.process.child().id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        if let Some(pid) = pid {
+            kill_process(pid, signal).map_err(|errno| start_failed(self.program)(errno.into()))?;
+        }
+        self.process.wait().await.map(drop).map_err(start_failed(self.program))
+    }
+
+    /// Starts `command` in the place of a process that has ended.
+    pub(crate) fn start_again(&mut self, command: Command) -> Result<(), DatabaseError> {
+        self.process = logged(command, self.folder.path()).map_err(start_failed(self.program))?;
+        Ok(())
     }
 
     /// Ends when `answers` says so, or with an error when the server has ended or takes too long.
@@ -105,6 +120,12 @@ impl Server {
             }
         }
     }
+}
+
+fn logged(mut command: Command, folder: &Path) -> io::Result<Tethered> {
+    let log = std::fs::OpenOptions::new().create(true).append(true).open(log_of(folder))?;
+    command.stdin(std::process::Stdio::null()).stdout(log.try_clone()?).stderr(log);
+    Tethered::spawn(command)
 }
 
 fn log_of(folder: &Path) -> PathBuf {

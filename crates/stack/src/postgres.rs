@@ -1,6 +1,7 @@
 //! A throwaway PostgreSQL cluster: a store for DTM, and for whatever of ours runs on PostgreSQL. Knows no table but
 //! those that DTM expects.
 use crate::database::{DatabaseError, Server, free_port, password, start_failed};
+use rustix::process::Signal;
 use std::io;
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
@@ -25,6 +26,7 @@ const SETTINGS: [&str; 3] = ["listen_addresses=127.0.0.1", "unix_socket_director
 /// A running cluster on a free loopback port, in a folder of its own. Dropping it ends it and removes the folder.
 pub struct Postgres {
     entrance: Entrance,
+    account: Option<Account>,
     server: Server,
 }
 
@@ -41,12 +43,40 @@ impl Postgres {
         let password = password().map_err(&failed)?;
         let entrance = Entrance { port: free_port().map_err(&failed)?, programs, password };
         make_cluster(&folder, account, &entrance).await?;
-        let mut command = Account::command(account, &entrance.programs.join(PROGRAM));
-        command.arg("-D").arg(data_of(&folder)).arg("-p").arg(entrance.port.to_string());
-        command.args(SETTINGS.into_iter().flat_map(|setting| ["-c", setting]));
-        let mut server = Server::start(PROGRAM, command, folder)?;
-        server.wait_ready(async || entrance.answers().await).await?;
-        Ok(Postgres { entrance, server })
+        let server = Server::start(PROGRAM, entrance.server(account, folder.path()), folder)?;
+        let mut postgres = Postgres { entrance, account, server };
+        postgres.wait_ready().await?;
+        Ok(postgres)
+    }
+
+    /// Ends the server: open transactions are rolled back, connections cut. The data stays.
+    ///
+    /// # Errors
+    /// Where it cannot be ended.
+    pub async fn stop(&mut self) -> Result<(), DatabaseError> {
+        self.server.end(Signal::INT).await
+    }
+
+    /// Starts a stopped server again, with the same data on the same port.
+    ///
+    /// # Errors
+    /// Where it does not start.
+    pub async fn start_again(&mut self) -> Result<(), DatabaseError> {
+        let command = self.entrance.server(self.account, self.server.folder());
+        self.server.start_again(command)?;
+        self.wait_ready().await
+    }
+
+    async fn wait_ready(&mut self) -> Result<(), DatabaseError> {
+        self.server.wait_ready(async || self.entrance.answers().await).await
+    }
+
+    /// Runs statements with `psql`; the first that fails ends it.
+    ///
+    /// # Errors
+    /// Where one fails.
+    pub async fn run(&self, database: &str, statements: &str) -> Result<(), DatabaseError> {
+        self.entrance.run(database, statements).await
     }
 
     /// Makes an empty database.
@@ -99,6 +129,13 @@ struct Entrance {
 }
 
 impl Entrance {
+    fn server(&self, account: Option<Account>, folder: &Path) -> Command {
+        let mut command = Account::command(account, &self.programs.join(PROGRAM));
+        command.arg("-D").arg(data_of(folder)).arg("-p").arg(self.port.to_string());
+        command.args(SETTINGS.into_iter().flat_map(|setting| ["-c", setting]));
+        command
+    }
+
     async fn answers(&self) -> bool {
         let mut probe = self.psql("postgres");
         probe.args(["--command", "SELECT 1"]).stdin(Stdio::null()).stdout(Stdio::null());
@@ -187,12 +224,12 @@ async fn make_cluster(
     let mut initdb = Account::command(account, &entrance.programs.join("initdb"));
     initdb.args(["--no-sync", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C"]);
     initdb.arg(format!("--username={SUPERUSER}")).arg("--pwfile").arg(&password);
-    initdb.arg("--pgdata").arg(data_of(folder)).kill_on_drop(true);
+    initdb.arg("--pgdata").arg(data_of(folder.path())).kill_on_drop(true);
     finish("initdb", initdb, "").await
 }
 
-fn data_of(folder: &TempDir) -> PathBuf {
-    folder.path().join("data")
+fn data_of(folder: &Path) -> PathBuf {
+    folder.join("data")
 }
 
 /// Runs a program to its end; what it said is in the error.

@@ -1,6 +1,7 @@
-//! Database of the orchestrator: global transactions, their plans and their events.
+//! Database of the orchestrator: global transactions, their plans, their events, and who drives them.
 
 mod m0001_history;
+mod m0002_replicas;
 
 use sea_orm_migration::prelude::*;
 
@@ -10,6 +11,6 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_history::Migration)]
+        vec![Box::new(m0001_history::Migration), Box::new(m0002_replicas::Migration)]
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::definitions::DefinitionError;
 use crate::history::{AppendError, ReadError, bounded};
+use crate::replica;
 use std::collections::HashMap;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
@@ -63,6 +64,12 @@ pub enum ApiError {
     /// No room for one more watcher.
     #[error("{0} watchers are the most that one process takes")]
     TooManyWatchers(usize),
+    /// Another replica has it, and did not answer for us.
+    #[error("the orchestrator that has it does not answer; ask again")]
+    Elsewhere {
+        /// That replica.
+        owner: String,
+    },
     /// Our own store is away.
     #[error("the history store is away: {0}")]
     Store(String),
@@ -73,7 +80,10 @@ pub enum ApiError {
 
 impl From<ReadError> for ApiError {
     fn from(error: ReadError) -> Self {
-        Self::Store(error.to_string())
+        match error {
+            ReadError::Elsewhere { owner } => Self::Elsewhere { owner },
+            ReadError::Store(_) | ReadError::Plan(_) | ReadError::Event(_) => Self::Store(error.to_string()),
+        }
     }
 }
 
@@ -110,12 +120,17 @@ impl From<ApiError> for Status {
             ApiError::PivotInFlight { gid } => (Code::FailedPrecondition, "PIVOT_IN_FLIGHT", Some(gid)),
             ApiError::AheadOfHistory { .. } => (Code::OutOfRange, "AHEAD_OF_HISTORY", None),
             ApiError::TooManyWatchers(_) => (Code::ResourceExhausted, "TOO_MANY_WATCHERS", None),
+            ApiError::Elsewhere { .. } => (Code::Unavailable, "OWNER_AWAY", None),
             ApiError::Store(_) => (Code::Unavailable, "STORAGE_UNAVAILABLE", None),
             ApiError::Stopping => (Code::Unavailable, "STOPPING", None),
         };
         let named = gid.map(|gid| ("gid".to_owned(), gid.clone()));
         let details =
             ErrorDetails::with_error_info(reason, DOMAIN, named.into_iter().collect::<HashMap<_, _>>());
-        Status::with_error_details(code, bounded(&format!("{reason}|{error}")), details)
+        let mut status = Status::with_error_details(code, bounded(&format!("{reason}|{error}")), details);
+        if let ApiError::Elsewhere { owner } = &error {
+            replica::ask(&mut status, owner);
+        }
+        status
     }
 }

@@ -71,6 +71,7 @@ pub async fn start(
         coordinator: engine.coordinators().own().name().to_owned(),
         created_at_us: order.now_us,
         finished_at_us: 0,
+        owner: String::new(),
     };
     let new = NewTransaction { plan: plan.encode(), reuse };
     match engine.start(row.clone(), plan, new).await {

@@ -35,13 +35,19 @@ pub enum RelayError {
     /// It did not commit.
     #[error("the history store did not commit")]
     Append(#[from] AppendError),
+    /// It is for another replica to answer.
+    #[error("replica {owner} has it")]
+    Elsewhere {
+        /// That replica.
+        owner: String,
+    },
 }
 
 impl Engine {
     /// Answers a branch call. Must run in a task that nobody drops half-way.
     ///
     /// # Errors
-    /// Only where the history store is away.
+    /// Only where the history store is away, or the global transaction is another replica's.
     pub async fn relay(self: &Arc<Self>, call: &RelayCall) -> Result<Answer, RelayError> {
         let live = match self.find(&call.gid).await {
             Ok(Some(live)) => live,
@@ -55,6 +61,7 @@ impl Engine {
                 return Ok(Answer::InProgress);
             }
             Err(ReadError::Store(error)) => return Err(RelayError::Store(error)),
+            Err(ReadError::Elsewhere { owner }) => return Err(RelayError::Elsewhere { owner }),
             Err(error @ (ReadError::Plan(_) | ReadError::Event(_))) => {
                 tracing::error!(gid = call.gid, %error, alarm = "UNREADABLE_HISTORY", "not answered");
                 return Ok(Answer::InProgress);

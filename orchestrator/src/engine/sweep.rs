@@ -31,6 +31,8 @@ impl Engine {
             match self.find(gid).await {
                 Ok(_) => {}
                 Err(error @ ReadError::Store(_)) => return Err(error),
+                // Another replica was quicker.
+                Err(ReadError::Elsewhere { .. }) => {}
                 // One history that this version cannot read must not keep all others waiting.
                 Err(error @ (ReadError::Plan(_) | ReadError::Event(_))) => {
                     tracing::error!(gid, %error, alarm = "UNREADABLE_HISTORY", "not taken up");

@@ -40,13 +40,16 @@ pub mod global_transaction {
         pub is_open: bool,
         /// A person is needed.
         pub needs_attention: bool,
-        /// `dtm`.
+        /// `dtm` or `embedded`.
         #[sea_orm(column_type = "Text")]
         pub coordinator: String,
         /// Unix microseconds.
         pub created_at_us: i64,
         /// Unix microseconds; 0 = not ended.
         pub finished_at_us: i64,
+        /// Which replica drives it; empty where there is only one orchestrator. The writer sets it.
+        #[sea_orm(column_type = "Text")]
+        pub owner: String,
     }
 
     /// None that SeaORM needs to know.
@@ -114,6 +117,36 @@ pub mod event {
         /// Version of the orchestrator that wrote it.
         #[sea_orm(column_type = "Text")]
         pub build_id: String,
+    }
+
+    /// None that SeaORM needs to know.
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// The orchestrators that share this history.
+pub mod replica {
+    use sea_orm::entity::prelude::*;
+
+    /// One process, from its start to its end.
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "replica")]
+    pub struct Model {
+        /// Names it; never used again.
+        #[sea_orm(primary_key, auto_increment = false, column_type = "Text")]
+        pub id: String,
+        /// Its relay, as the other replicas reach it.
+        #[sea_orm(column_type = "Text")]
+        pub relay_address: String,
+        /// Its API, as the other replicas reach it.
+        #[sea_orm(column_type = "Text")]
+        pub api_address: String,
+        /// Unix microseconds by the database's clock: from then on others may fence it.
+        pub expires_at_us: i64,
+        /// It commits nothing any more, and has nothing.
+        pub fenced: bool,
     }
 
     /// None that SeaORM needs to know.

@@ -1,6 +1,8 @@
 //! History: append-only events of each global transaction, their fold, and the store that makes them durable.
 //! Must not know the coordinator, participants or any definition.
 
+mod commit;
+mod conflicts;
 pub mod entity;
 mod event;
 mod fold;

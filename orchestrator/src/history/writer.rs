@@ -1,19 +1,15 @@
 //! The one writer of the history: appends of many global transactions share one commit (design.md §6).
 //! An acknowledgement always follows the commit. Must not know what the events mean.
 
-use super::entity::{event, global_transaction, plan};
-use amends_serve::store::Store;
-use sea_orm::sea_query::{ExprTrait as _, OnConflict};
-use sea_orm::{ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, IntoActiveModel, QueryFilter};
-use std::collections::{BTreeSet, HashMap};
+use super::commit::{Committed, Committer, Refusal};
+use super::entity::{event, global_transaction};
+use amends_serve::store::{Store, is_away};
 use tokio::sync::{mpsc, oneshot};
 
 /// Appends that may wait for the writer; beyond it callers wait for room.
 const QUEUE: usize = 4_096;
 /// Appends in one commit: bounds its latency and stays below SQLite's limit of bound values.
 const MAX_BATCH: usize = 512;
-/// Event rows in one statement: 10 values each, SQLite allows 32,766.
-const EVENTS_PER_INSERT: usize = 2_000;
 
 /// When a business key may be used again (orchestration.md item 1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +65,8 @@ pub enum AppendError {
     Closed,
 }
 
-type Waiting = (Append, oneshot::Sender<Result<(), AppendError>>);
+type Done = oneshot::Sender<Result<(), AppendError>>;
+type Waiting = (Append, Done);
 
 /// Hands appends to the writer task.
 #[derive(Debug, Clone)]
@@ -78,15 +75,26 @@ pub struct HistoryWriter {
 }
 
 impl HistoryWriter {
-    /// Starts the writer task on a migrated store. It ends when the last handle is dropped.
+    /// Starts the writer task of the only orchestrator on a migrated store. It ends when the last handle is dropped.
     #[must_use]
     pub fn start(store: Store) -> Self {
+        Self::with(Committer::new(store, None))
+    }
+
+    /// Starts the writer task of one replica among several. It also ends when that replica is fenced: nothing is
+    /// committed from then on.
+    #[must_use]
+    pub fn start_as(store: Store, replica: String) -> Self {
+        Self::with(Committer::new(store, Some(replica)))
+    }
+
+    fn with(committer: Committer) -> Self {
         let (queue, waiting) = mpsc::channel(QUEUE);
-        tokio::spawn(write(store, waiting));
+        tokio::spawn(write(committer, waiting));
         Self { queue }
     }
 
-    /// Returns when the writer task has ended, which it must not while there is a handle.
+    /// Returns when the writer task has ended: it broke down, or its replica was fenced.
     pub async fn ended(&self) {
         self.queue.closed().await;
     }
@@ -102,188 +110,79 @@ impl HistoryWriter {
     }
 }
 
-async fn write(store: Store, mut queue: mpsc::Receiver<Waiting>) {
+/// Whoever waits is told [`AppendError::Closed`] when this ends, by the drop of the other end.
+async fn write(committer: Committer, mut queue: mpsc::Receiver<Waiting>) {
     let mut batch = Vec::with_capacity(MAX_BATCH);
     while queue.recv_many(&mut batch, MAX_BATCH).await > 0 {
-        let (appends, waiting): (Vec<Append>, Vec<_>) = batch.drain(..).unzip();
-        match commit(&store, &appends).await {
-            Ok(refused) => answer(waiting, |index| {
-                refused
-                    .get(&index)
-                    .map_or(Ok(()), |conflict| Err(AppendError::Conflict(Box::new(conflict.clone()))))
-            }),
-            Err(error) => {
-                tracing::error!(%error, appends = waiting.len(), "history did not commit");
-                one_by_one(&store, &appends, waiting).await;
-            }
+        let (appends, waiting): (Vec<Append>, Vec<Done>) = batch.drain(..).unzip();
+        if let Err(Fenced) = settle(&committer, &appends, waiting).await {
+            tracing::error!("this replica was fenced: its history is written by another now");
+            return;
         }
     }
 }
 
-/// One bad append must not take its neighbours down: after a failed commit each is tried alone.
-async fn one_by_one(
-    store: &Store,
-    appends: &[Append],
-    waiting: Vec<oneshot::Sender<Result<(), AppendError>>>,
-) {
-    for (append, done) in appends.iter().zip(waiting) {
-        let outcome = match commit(store, std::slice::from_ref(append)).await {
-            Ok(mut refused) => {
-                refused.remove(&0).map_or(Ok(()), |conflict| Err(AppendError::Conflict(Box::new(conflict))))
+/// The replica has lost its right to write.
+struct Fenced;
+
+async fn settle(committer: &Committer, appends: &[Append], waiting: Vec<Done>) -> Result<(), Fenced> {
+    match commit(committer, appends).await {
+        Ok(committed) => answer(waiting, &committed),
+        Err(Refusal::Fenced) => return Err(Fenced),
+        Err(Refusal::Store(error)) if is_away(&error) => {
+            tracing::error!(%error, appends = waiting.len(), "the history store is away");
+            give_up(waiting, &error);
+        }
+        Err(Refusal::Store(error)) => {
+            tracing::error!(%error, appends = waiting.len(), "history did not commit");
+            one_by_one(committer, appends, waiting).await?;
+        }
+    }
+    Ok(())
+}
+
+/// A connection that broke proves nothing about the store, which may be back already: it is tried once more. What the
+/// lost connection had committed all the same is found then.
+async fn commit(committer: &Committer, appends: &[Append]) -> Result<Committed, Refusal> {
+    match committer.commit(appends).await {
+        Err(Refusal::Store(error)) if is_away(&error) => committer.commit(appends).await,
+        outcome @ (Ok(_) | Err(Refusal::Store(_) | Refusal::Fenced)) => outcome,
+    }
+}
+
+/// One bad append must not take its neighbours down: after a refused commit each is tried alone.
+async fn one_by_one(committer: &Committer, appends: &[Append], waiting: Vec<Done>) -> Result<(), Fenced> {
+    let mut waiting = waiting.into_iter();
+    for (append, done) in appends.iter().zip(waiting.by_ref()) {
+        match commit(committer, std::slice::from_ref(append)).await {
+            Ok(committed) => answer(vec![done], &committed),
+            Err(Refusal::Fenced) => return Err(Fenced),
+            Err(Refusal::Store(error)) => {
+                give_up(vec![done], &error);
+                if is_away(&error) {
+                    // Each of the others would wait as long for the same.
+                    give_up(waiting.collect(), &error);
+                    return Ok(());
+                }
             }
-            Err(error) => Err(AppendError::Store(error.to_string())),
+        }
+    }
+    Ok(())
+}
+
+fn answer(waiting: Vec<Done>, committed: &Committed) {
+    for (index, done) in waiting.into_iter().enumerate() {
+        let outcome = match committed.conflict(index) {
+            Some(conflict) => Err(AppendError::Conflict(Box::new(conflict.clone()))),
+            None => Ok(()),
         };
+        // Whoever no longer waits reads the store again.
         let _ = done.send(outcome);
     }
 }
 
-fn answer(
-    waiting: Vec<oneshot::Sender<Result<(), AppendError>>>,
-    outcome: impl Fn(usize) -> Result<(), AppendError>,
-) {
-    for (index, done) in waiting.into_iter().enumerate() {
-        // Whoever no longer waits reads the store again.
-        let _ = done.send(outcome(index));
+fn give_up(waiting: Vec<Done>, error: &sea_orm::DbErr) {
+    for done in waiting {
+        let _ = done.send(Err(AppendError::Store(error.to_string())));
     }
-}
-
-/// Commits all appends but the starts that conflict; answers those by their place.
-async fn commit(store: &Store, appends: &[Append]) -> Result<HashMap<usize, Conflict>, DbErr> {
-    let transaction = store.begin().await?;
-    let refused = conflicts(&transaction, appends).await?;
-    let kept =
-        || appends.iter().enumerate().filter(|(index, _)| !refused.contains_key(index)).map(|(_, a)| a);
-    let rows: Vec<_> =
-        kept().filter_map(|append| append.row.clone()).map(IntoActiveModel::into_active_model).collect();
-    if !rows.is_empty() {
-        upsert_rows(&transaction, last_of_each(rows)).await?;
-    }
-    let plans: Vec<_> = kept()
-        .filter_map(|append| {
-            let new = append.new.as_ref()?;
-            Some(plan::Model { gid: append.row.as_ref()?.gid.clone(), body: new.plan.clone() })
-        })
-        .map(IntoActiveModel::into_active_model)
-        .collect();
-    if !plans.is_empty() {
-        plan::Entity::insert_many(plans).exec_without_returning(&transaction).await?;
-    }
-    let events: Vec<event::ActiveModel> = kept()
-        .flat_map(|append| append.events.iter().cloned())
-        .map(IntoActiveModel::into_active_model)
-        .collect();
-    for chunk in events.chunks(EVENTS_PER_INSERT) {
-        event::Entity::insert_many(chunk.to_vec()).exec_without_returning(&transaction).await?;
-    }
-    transaction.commit().await?;
-    Ok(refused)
-}
-
-async fn upsert_rows(
-    transaction: &DatabaseTransaction,
-    rows: Vec<global_transaction::ActiveModel>,
-) -> Result<(), DbErr> {
-    use global_transaction::Column;
-    let newest = OnConflict::column(Column::Gid)
-        .update_columns([
-            Column::Status,
-            Column::Reason,
-            Column::IsOpen,
-            Column::NeedsAttention,
-            Column::FinishedAtUs,
-        ])
-        .to_owned();
-    global_transaction::Entity::insert_many(rows)
-        .on_conflict(newest)
-        .exec_without_returning(transaction)
-        .await
-        .map(|_| ())
-}
-
-/// One statement may name a row once: the newest of each gid counts.
-fn last_of_each(rows: Vec<global_transaction::ActiveModel>) -> Vec<global_transaction::ActiveModel> {
-    let mut place = HashMap::new();
-    let mut kept: Vec<global_transaction::ActiveModel> = Vec::with_capacity(rows.len());
-    for row in rows {
-        match place.get(row.gid.as_ref()) {
-            Some(&index) => kept[index] = row,
-            None => {
-                place.insert(row.gid.as_ref().clone(), kept.len());
-                kept.push(row);
-            }
-        }
-    }
-    kept
-}
-
-/// Every stored row with one of the request ids or one of the business keys. Flat lists: a condition nested as deep
-/// as a batch is long would break the store's limits.
-async fn suspects(
-    transaction: &DatabaseTransaction,
-    starts: &[(usize, &global_transaction::Model, Reuse)],
-) -> Result<Vec<global_transaction::Model>, DbErr> {
-    use global_transaction::Column;
-    let each = |value: fn(&global_transaction::Model) -> &String| {
-        starts.iter().map(move |(_, row, _)| value(row).as_str()).collect::<BTreeSet<_>>()
-    };
-    let request = Column::Caller
-        .is_in(each(|row| &row.caller))
-        .and(Column::RequestId.is_in(each(|row| &row.request_id)));
-    let key = Column::Definition
-        .is_in(each(|row| &row.definition))
-        .and(Column::BusinessKey.is_in(each(|row| &row.business_key)));
-    let mut known = Vec::new();
-    for condition in [request, key] {
-        known.extend(global_transaction::Entity::find().filter(condition).all(transaction).await?);
-    }
-    Ok(known)
-}
-
-/// Finds the starts that may not be: the writer is alone, so what it reads here stays true until it commits.
-async fn conflicts(
-    transaction: &DatabaseTransaction,
-    appends: &[Append],
-) -> Result<HashMap<usize, Conflict>, DbErr> {
-    let starts: Vec<(usize, &global_transaction::Model, Reuse)> = appends
-        .iter()
-        .enumerate()
-        .filter_map(|(index, append)| Some((index, append.row.as_ref()?, append.new.as_ref()?.reuse)))
-        .collect();
-    if starts.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let mut known = suspects(transaction, &starts).await?;
-    let mut refused = HashMap::new();
-    for (index, row, reuse) in starts {
-        match conflict(&known, row, reuse) {
-            Some(conflict) => {
-                refused.insert(index, conflict);
-            }
-            // A later start of the same batch must see this one.
-            None => known.push(row.clone()),
-        }
-    }
-    Ok(refused)
-}
-
-fn conflict(
-    known: &[global_transaction::Model],
-    row: &global_transaction::Model,
-    reuse: Reuse,
-) -> Option<Conflict> {
-    if let Some(same) =
-        known.iter().find(|other| other.caller == row.caller && other.request_id == row.request_id)
-    {
-        return Some(Conflict::Request(same.clone()));
-    }
-    let blocks = |other: &&global_transaction::Model| match reuse {
-        Reuse::Always => false,
-        Reuse::RejectWhileRunning => other.is_open,
-        Reuse::AfterFailed => other.is_open || other.status == "succeeded",
-    };
-    known
-        .iter()
-        .filter(|other| other.definition == row.definition && other.business_key == row.business_key)
-        .find(blocks)
-        .map(|other| Conflict::BusinessKey(other.clone()))
 }

@@ -200,6 +200,7 @@ pub fn row(plan: &Plan) -> Row {
         coordinator: if EMBEDDED { "embedded" } else { "dtm" }.into(),
         created_at_us: plan.body().created_at_us,
         finished_at_us: 0,
+        owner: String::new(),
     }
 }
 
