@@ -1,6 +1,7 @@
 //! Every refusal of the API, and its one gRPC status with `google.rpc.ErrorInfo`.
 
 use crate::definitions::DefinitionError;
+use crate::definitions::own::OwnError;
 use crate::history::{AppendError, ReadError, bounded};
 use crate::replica;
 use std::collections::HashMap;
@@ -109,9 +110,9 @@ impl From<ApiError> for Status {
             ApiError::Definition(DefinitionError::Unknown(_)) => {
                 (Code::InvalidArgument, "UNKNOWN_DEFINITION", None)
             }
-            ApiError::Definition(DefinitionError::CardNumber(_)) => {
-                (Code::InvalidArgument, "PAN_REJECTED", None)
-            }
+            ApiError::Definition(
+                DefinitionError::CardNumber(_) | DefinitionError::Own(OwnError::CardNumber { .. }),
+            ) => (Code::InvalidArgument, "PAN_REJECTED", None),
             ApiError::Definition(_) => (Code::InvalidArgument, "INVALID_REQUEST", None),
             ApiError::NotFound(gid) => (Code::NotFound, "GID_NOT_FOUND", Some(gid)),
             ApiError::RequestReused { gid, .. } => (Code::AlreadyExists, "IDEMPOTENCY_MISMATCH", Some(gid)),

@@ -3,10 +3,12 @@
 mod error;
 mod operations;
 mod start;
+mod start_own;
 mod transactions;
 mod view;
 mod watch;
 
+pub use crate::definitions::StepTimes;
 pub use operations::{Addresses, OperationsService};
 pub use transactions::TransactionsService;
 pub use watch::{MAX_WATCHERS, Watchers};

@@ -2,7 +2,7 @@
 
 use super::error::ApiError;
 use super::view::mode_name;
-use crate::definitions::{self, DefinitionError, Order, Planned, StepTimes};
+use crate::definitions::{self, DefinitionError, Order, Planned, StepTimes, own};
 use crate::engine::{Engine, Live};
 use crate::history::{AppendError, Conflict, NewTransaction, Row, Status};
 use crate::plan::Mode;
@@ -34,6 +34,16 @@ pub struct Started {
     pub existing: bool,
 }
 
+/// What makes one request another (orchestration.md item 1).
+pub struct Asked<'a> {
+    /// Who asks.
+    pub caller: &'a Caller,
+    /// The caller's name of the request.
+    pub request_id: &'a str,
+    /// Digest of all that was asked.
+    pub digest: Vec<u8>,
+}
+
 /// Checks, plans and makes durable. Must run in a task that nobody drops half-way.
 pub async fn start(
     engine: &Arc<Engine>,
@@ -41,7 +51,10 @@ pub async fn start(
     caller: &Caller,
     request: &StartRequest,
 ) -> Result<Started, ApiError> {
-    limits(request)?;
+    if request.mode() == Mode::Unspecified {
+        return Err(ApiError::Invalid { field: "mode", what: "must be SAGA or TCC".to_owned() });
+    }
+    limits(&request.request_id, &request.business_key, request.wait_ms)?;
     let input = request.input.clone().unwrap_or_default();
     let participants: Vec<&str> = engine.lanes().addresses().map(|(name, _)| name).collect();
     let order = Order {
@@ -54,13 +67,20 @@ pub async fn start(
         times,
         participants: &participants,
     };
-    let Planned { plan, reuse } = definitions::plan(&request.definition, &order)?;
+    let planned = definitions::plan(&request.definition, &order)?;
+    let asked = Asked { caller, request_id: &request.request_id, digest: digest(request) };
+    launch(engine, &asked, planned).await
+}
+
+/// Makes a plan durable and sets it going, or finds the one that an earlier request with the same id started.
+pub async fn launch(engine: &Arc<Engine>, asked: &Asked<'_>, planned: Planned) -> Result<Started, ApiError> {
+    let Planned { plan, reuse } = planned;
     let row = Row {
-        gid: order.gid.as_str().to_owned(),
-        caller: caller.name.clone(),
-        request_id: request.request_id.clone(),
-        request_digest: digest(request),
-        definition: request.definition.clone(),
+        gid: plan.gid().as_str().to_owned(),
+        caller: asked.caller.name.clone(),
+        request_id: asked.request_id.to_owned(),
+        request_digest: asked.digest.clone(),
+        definition: plan.body().definition.clone(),
         definition_version: plan.body().definition_version,
         mode: mode_name(plan.mode()).to_owned(),
         business_key: plan.body().business_key.clone(),
@@ -69,7 +89,7 @@ pub async fn start(
         is_open: true,
         needs_attention: false,
         coordinator: engine.coordinators().own().name().to_owned(),
-        created_at_us: order.now_us,
+        created_at_us: plan.body().created_at_us,
         finished_at_us: 0,
         owner: String::new(),
     };
@@ -100,19 +120,26 @@ fn differences(asked: &Row, earlier: &Row) -> String {
     let fields = [
         ("definition", asked.definition != earlier.definition),
         ("mode", asked.mode != earlier.mode),
-        ("business_key", asked.business_key != earlier.business_key),
+        ("business_key", key(asked) != key(earlier)),
     ];
     let named: Vec<&str> = fields.into_iter().filter_map(|(name, differs)| differs.then_some(name)).collect();
-    if named.is_empty() { "input".to_owned() } else { named.join(", ") }
+    match named.is_empty() {
+        true if asked.definition == own::NAME => super::start_own::difference(asked, earlier).to_owned(),
+        true => "input".to_owned(),
+        false => named.join(", "),
+    }
 }
 
-fn limits(request: &StartRequest) -> Result<(), ApiError> {
-    text("request_id", &request.request_id, 1, MAX_REQUEST_ID)?;
-    text("business_key", &request.business_key, 0, MAX_BUSINESS_KEY)?;
-    if request.mode() == Mode::Unspecified {
-        return Err(ApiError::Invalid { field: "mode", what: "must be SAGA or TCC".to_owned() });
-    }
-    if request.wait_ms < 0 {
+/// The key that the caller named: where that was none, the definition may have taken the gid.
+fn key(row: &Row) -> &str {
+    if row.business_key == row.gid { "" } else { &row.business_key }
+}
+
+/// Limits of what every start has.
+pub fn limits(request_id: &str, business_key: &str, wait_ms: i32) -> Result<(), ApiError> {
+    text("request_id", request_id, 1, MAX_REQUEST_ID)?;
+    text("business_key", business_key, 0, MAX_BUSINESS_KEY)?;
+    if wait_ms < 0 {
         return Err(ApiError::Invalid { field: "wait_ms", what: "must not be negative".to_owned() });
     }
     Ok(())

@@ -1,9 +1,9 @@
 //! amends.v1.Transactions: start, get, list, wait, history, cancel.
 
 use super::error::ApiError;
-use super::start::{self, Caller, text};
-use super::view;
+use super::start::{self, Caller, Started, text};
 use super::watch::{Events, Watchers, first_seq};
+use super::{start_own, view};
 use crate::definitions::StepTimes;
 use crate::engine::{Cancelled, Engine, Live};
 use crate::history::{ListFilter, State};
@@ -11,7 +11,8 @@ use amends_dtm::Gid;
 use amends_proto::amends::v1::transactions_server::Transactions;
 use amends_proto::amends::v1::{
     self as pb, CancelRequest, GetByBusinessKeyRequest, GetHistoryRequest, GetHistoryResponse, GetRequest,
-    GlobalTransaction, ListRequest, ListResponse, StartRequest, StartResponse, WaitRequest, WatchRequest,
+    GlobalTransaction, ListRequest, ListResponse, StartRequest, StartResponse, StartSagaRequest,
+    StartTccRequest, WaitRequest, WatchRequest,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,6 +45,11 @@ impl TransactionsService {
         Self { engine, times, watchers }
     }
 
+    /// What every start needs.
+    fn starting(&self, metadata: &MetadataMap) -> Result<(Caller, Arc<Engine>, StepTimes), ApiError> {
+        Ok((caller(metadata)?, Arc::clone(&self.engine), self.times))
+    }
+
     async fn live(&self, gid: &str) -> Result<Arc<Live>, ApiError> {
         let parsed = Gid::parse(gid).map_err(|_| ApiError::Invalid {
             field: "gid",
@@ -58,6 +64,24 @@ async fn undropped<T: Send + 'static>(
     work: impl Future<Output = Result<T, ApiError>> + Send + 'static,
 ) -> Result<T, ApiError> {
     tokio::spawn(work).await.map_err(|_| ApiError::Stopping)?
+}
+
+/// Carries a start out, and answers where it stands at its end or after `patience`.
+async fn answer(
+    patience: Duration,
+    start: impl Future<Output = Result<Started, ApiError>> + Send + 'static,
+) -> Result<Response<StartResponse>, Status> {
+    let started = undropped(start).await?;
+    if !patience.is_zero() {
+        wait_for_end(&started.live, patience).await;
+    }
+    let shown = view::transaction(&started.live);
+    Ok(Response::new(StartResponse {
+        gid: shown.gid,
+        status: shown.status,
+        existing: started.existing,
+        reason: shown.reason,
+    }))
 }
 
 /// Waits for the end at most so long; whatever it then is, is the answer.
@@ -88,20 +112,27 @@ impl Transactions for TransactionsService {
     type WatchStream = Events;
 
     async fn start(&self, request: Request<StartRequest>) -> Result<Response<StartResponse>, Status> {
-        let caller = caller(request.metadata())?;
-        let (engine, times, request) = (Arc::clone(&self.engine), self.times, request.into_inner());
+        let (caller, engine, times) = self.starting(request.metadata())?;
+        let request = request.into_inner();
         let patience = millis(request.wait_ms);
-        let started = undropped(async move { start::start(&engine, times, &caller, &request).await }).await?;
-        if !patience.is_zero() {
-            wait_for_end(&started.live, patience).await;
-        }
-        let shown = view::transaction(&started.live);
-        Ok(Response::new(StartResponse {
-            gid: shown.gid,
-            status: shown.status,
-            existing: started.existing,
-            reason: shown.reason,
-        }))
+        answer(patience, async move { start::start(&engine, times, &caller, &request).await }).await
+    }
+
+    async fn start_saga(
+        &self,
+        request: Request<StartSagaRequest>,
+    ) -> Result<Response<StartResponse>, Status> {
+        let (caller, engine, times) = self.starting(request.metadata())?;
+        let request = request.into_inner();
+        let patience = millis(request.wait_ms);
+        answer(patience, async move { start_own::saga(&engine, times, &caller, &request).await }).await
+    }
+
+    async fn start_tcc(&self, request: Request<StartTccRequest>) -> Result<Response<StartResponse>, Status> {
+        let (caller, engine, times) = self.starting(request.metadata())?;
+        let request = request.into_inner();
+        let patience = millis(request.wait_ms);
+        answer(patience, async move { start_own::tcc(&engine, times, &caller, &request).await }).await
     }
 
     async fn get(&self, request: Request<GetRequest>) -> Result<Response<GlobalTransaction>, Status> {

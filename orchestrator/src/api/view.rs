@@ -110,6 +110,7 @@ fn step_view(live: &Live, state: &State, step: StepIndex) -> pb::Step {
     let planned = &live.plan.steps()[step];
     let ops = [live.plan.forward_op(), Op::Confirm, live.plan.undo_op()];
     let ops = ops.into_iter().filter_map(|op| op_view(live, state, OpRef { step, op }));
+    let after = live.plan.just_before(step).iter();
     pb::Step {
         branch_id: planned.branch_id.clone(),
         participant: planned.participant.clone(),
@@ -118,6 +119,8 @@ fn step_view(live: &Live, state: &State, step: StepIndex) -> pb::Step {
         undo: planned.undo.clone(),
         pivot: planned.pivot,
         ops: ops.collect(),
+        name: planned.name.clone(),
+        after: after.map(|step| live.plan.branch_id(step).as_str().to_owned()).collect(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod bench;
 mod checkout;
+pub mod own;
 
 use crate::history::Reuse;
 use crate::plan::{Mode, Plan, PlanError};
@@ -68,6 +69,9 @@ pub enum DefinitionError {
     /// A field holds a card number: it must not get into a plan, and is not repeated here.
     #[error("{0}: looks like a card number")]
     CardNumber(&'static str),
+    /// The caller's own steps are not a plan.
+    #[error(transparent)]
+    Own(#[from] own::OwnError),
     /// The finished plan is not one.
     #[error("the plan is not valid: {0}")]
     Plan(#[from] PlanError),

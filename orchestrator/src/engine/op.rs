@@ -147,12 +147,15 @@ impl<'a> Run<'a> {
         self.keep(began, answered, begin_recorded).await
     }
 
-    /// The pivot's attempt is durable before the call, in the order of decisions: from here a cancel is refused.
+    /// The pivot's attempt is durable before the call, in the order of decisions: from here a cancel is refused. Of a
+    /// participant that may keep no guards the first attempt is: it must be known that it was called, not how often.
     /// `None` = undo was decided first. Elsewhere the event rides with the outcome (design.md §7).
     async fn begin(&self) -> Result<Option<Begun>, AppendError> {
         let time_us = self.engine.now_us();
         let plan = &self.live.plan;
-        if self.at.op != Op::Action || plan.pivot() != Some(self.at.step) {
+        let pivot = self.at.op == Op::Action && plan.pivot() == Some(self.at.step);
+        let first = plan.steps()[self.at.step].durable_start && self.attempt == 1;
+        if !pivot && !first {
             return Ok(Some(Begun { time_us, durable: false }));
         }
         let state =
