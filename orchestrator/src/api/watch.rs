@@ -108,18 +108,17 @@ impl Watcher {
         // First listen, then look: what is committed between the two comes twice and is told once.
         let news = live.subscribe();
         let state = live.state();
-        let mut newest = state.last_seq;
-        if newest == 0 {
-            // Its start is under way: only if the store has it, it is.
+        let newest = state.last_seq;
+        if newest == 0 || first > newest + 1 {
+            // Not in memory: its start is under way, or somebody else wrote behind its end. The store knows.
             let gid = &live.base().gid;
-            let stored = reader.page(gid, 1, 1).await?;
-            newest = stored.last().ok_or_else(|| ApiError::NotFound(gid.clone()))?.seq;
-        }
-        if first > newest + 1 {
-            return Err(ApiError::AheadOfHistory { newest });
+            if reader.page(gid, (first - 1).max(1), 1).await?.is_empty() {
+                let unknown = || ApiError::NotFound(gid.clone());
+                return Err(if newest == 0 { unknown() } else { ApiError::AheadOfHistory { newest } });
+            }
         }
         let after_the_end = state.end.is_some();
-        let up_to_date = first == state.last_seq + 1 && !after_the_end;
+        let up_to_date = first == newest + 1 && !after_the_end;
         let source = if up_to_date { Source::Feed } else { Source::Store };
         Ok(Self { live, reader, news, next_seq: first, source, after_the_end, _room: room })
     }
