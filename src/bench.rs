@@ -128,7 +128,7 @@ impl Bench {
     ) -> anyhow::Result<Vec<Row>> {
         through::seed(&Shop::open(stack).await?).await?;
         let grpc = format!("grpc://{}", stack.address(Role::Dtm));
-        let own_dtm = DtmClient::new(&DtmEndpoints::parse(&grpc, Some(&stack.dtm_http()))?)?;
+        let own_dtm = DtmClient::new(&DtmEndpoints::parse(&grpc, stack.dtm_http().as_deref())?)?;
         let through = Through::new(&stack.address(Role::Orchestrator), Deed::Checkout).await?;
         let raw = Raw::new(raw_dtm, participant, case.shape()).await?;
         self.case(&Arena::new(case, (raw, raw_dtm), (through, &own_dtm)), bar).await

@@ -1,7 +1,8 @@
 //! `amends dev`: the whole system on this machine until Ctrl-C. Knows the stack, nothing of what runs on it.
+use crate::coordinator::{self, CoordinatorArg};
 use crate::exit::Exit;
 use crate::output::{Format, Paint, Tone, print_json, print_text, table};
-use amends_stack::{PortChoice, Role, Stack, StackConfig};
+use amends_stack::{Coordinator, PortChoice, Role, Stack, StackConfig};
 use anyhow::Context as _;
 use std::path::PathBuf;
 
@@ -14,6 +15,8 @@ pub struct Dev {
     /// Any free ports instead of 7400 and so on; a folder that was used before keeps its ports
     #[arg(long)]
     free_ports: bool,
+    #[command(flatten)]
+    coordinator: CoordinatorArg,
 }
 
 impl Dev {
@@ -23,11 +26,13 @@ impl Dev {
         tokio::pin!(shutdown);
         let ports = if self.free_ports { PortChoice::Free } else { PortChoice::Default };
         let program = std::env::current_exe().context("find this program")?;
-        let config = StackConfig::new(program, &self.data_dir).ports(ports);
+        let config =
+            StackConfig::new(program, &self.data_dir).ports(ports).coordinator(self.coordinator.into());
         let stack = tokio::select! {
             stack = Stack::start(config) => stack.context("start the system")?,
             () = &mut shutdown => return Ok(Exit::Ok),
         };
+        coordinator::tell(&stack);
         match format {
             Format::Json => print_json(&addresses(&stack))?,
             Format::Text => print_text(&welcome(&stack))?,
@@ -43,7 +48,7 @@ impl Dev {
 
 /// Which processes run: for people.
 pub fn processes(stack: &Stack) -> String {
-    let rows = Role::ALL.into_iter().map(|role| {
+    let rows = stack.roles().map(|role| {
         let pid = stack.pid(role).map_or_else(|| "-".to_owned(), |pid| pid.to_string());
         vec![role.to_string(), pid, stack.address(role), remark(stack, role)]
     });
@@ -53,25 +58,34 @@ pub fn processes(stack: &Stack) -> String {
 fn remark(stack: &Stack, role: Role) -> String {
     match role {
         Role::Dtm => {
-            format!("DTM server {}, store BoltDB, HTTP at {}", stack.dtm_version(), stack.dtm_http())
+            let (version, http) =
+                (stack.dtm_version().unwrap_or_default(), stack.dtm_http().unwrap_or_default());
+            format!("DTM server {version}, store BoltDB, HTTP at {http}")
         }
         Role::Psp => "simulated payment service provider, SQLite".to_owned(),
-        Role::Orchestrator => {
-            format!("gRPC API, history in SQLite; DTM calls its relay at 127.0.0.1:{}", stack.ports().relay)
-        }
+        Role::Orchestrator => format!("gRPC API, history in SQLite; {}", driver(stack)),
         Role::Order | Role::Account | Role::Inventory | Role::Points | Role::Gateway => {
             "participant, SQLite".to_owned()
         }
     }
 }
 
+fn driver(stack: &Stack) -> String {
+    match stack.coordinator() {
+        Coordinator::Dtm => format!("DTM calls its relay at 127.0.0.1:{}", stack.ports().relay),
+        Coordinator::Embedded => "it is the coordinator itself".to_owned(),
+    }
+}
+
 /// Which processes run: for machines.
 pub fn addresses(stack: &Stack) -> serde_json::Value {
-    let processes = Role::ALL.into_iter().map(|role| {
+    let processes = stack.roles().map(|role| {
         serde_json::json!({"role": role.as_str(), "pid": stack.pid(role), "address": stack.address(role)})
     });
     serde_json::json!({
         "data_dir": stack.data_dir(),
+        "coordinator": stack.coordinator().as_str(),
+        "notice": stack.notice(),
         "dtm_version": stack.dtm_version(),
         "dtm_http": stack.dtm_http(),
         "processes": processes.collect::<Vec<_>>(),
@@ -83,9 +97,10 @@ fn welcome(stack: &Stack) -> String {
     let target = if target == "127.0.0.1:7400" { String::new() } else { format!(" --target {target}") };
     let paint = Paint::detect();
     format!(
-        "{title}\n\n{processes}\nEverything is below {folder}; logs are in {folder}/logs.\n\n{example}\n{steps}\n",
+        "{title}\n\n{processes}\nCoordinator: {coordinator}. Everything is below {folder}; logs are in {folder}/logs.\n\n{example}\n{steps}\n",
         title = paint.tone(Tone::Strong, "Amends is up. Ctrl-C drains and ends it."),
         processes = processes(stack),
+        coordinator = coordinator::name(stack),
         folder = stack.data_dir().display(),
         example = paint.tone(Tone::Strong, "Start a checkout, for example:"),
         steps = example(&target),

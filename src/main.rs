@@ -2,6 +2,7 @@
 mod bench;
 mod check;
 mod connect;
+mod coordinator;
 mod demo;
 mod dev;
 mod exit;
@@ -122,7 +123,10 @@ mod tests {
             "amends wait 018f0000-0000-7000-8000-000000000000 --timeout 5",
             "amends cancel 018f0000-0000-7000-8000-000000000000 --reason changed-mind",
             "amends dev --data-dir /tmp/x --free-ports",
+            "amends dev --coordinator embedded",
             "amends demo",
+            "amends demo --coordinator dtm",
+            "amends replay --data x --coordinator auto",
             "amends replay --data tests/data/northwind --mode tcc --stock-factor 0.5 --decline-every 10 --concurrency 1",
             "amends check --target h:1 --output json",
             "amends bench --quick --store boltdb --rounds 5 --cases saga2,saga2_refused --in-flight 1,16",
@@ -140,6 +144,8 @@ mod tests {
             "amends get a --business-key b",
             "amends cancel a",
             "amends bench --store redis",
+            "amends demo --coordinator both",
+            "amends replay --data x --target h:1 --coordinator embedded",
             "amends list --status walking",
             "amends list --limit 0",
             "amends start checkout --mode both --input -",

@@ -7,6 +7,7 @@ mod seed;
 
 use crate::check;
 use crate::connect::Target;
+use crate::coordinator::{self, CoordinatorArg};
 use crate::exit::Exit;
 use crate::output::{Format, Paint, money, print_json, print_text, table};
 use crate::start::ModeArg;
@@ -42,8 +43,10 @@ pub struct Replay {
     #[arg(long, value_name = "N", default_value = "16")]
     concurrency: NonZeroUsize,
     /// A running orchestrator [default: a whole system in a temporary folder, removed at the end]
-    #[arg(long, value_name = "HOST:PORT")]
+    #[arg(long, value_name = "HOST:PORT", conflicts_with = "coordinator")]
     target: Option<String>,
+    #[command(flatten)]
+    coordinator: CoordinatorArg,
 }
 
 impl Replay {
@@ -64,7 +67,9 @@ impl Replay {
             tempfile::Builder::new().prefix("amends-replay-").tempdir().context("make a temporary folder")?;
         let program = std::env::current_exe().context("find the amends binary")?;
         let played = async {
-            let stack = Stack::start(StackConfig::new(program, folder.path())).await?;
+            let config = StackConfig::new(program, folder.path()).coordinator(self.coordinator.into());
+            let stack = Stack::start(config).await?;
+            coordinator::tell(&stack);
             let played = self.play(data, &stack.address(Role::Orchestrator), "").await;
             stack.stop().await;
             played
@@ -84,7 +89,7 @@ impl Replay {
         let client = Target { target: target.to_owned(), caller: CALLER.to_owned() }.transactions().await?;
         let tally = drive::all(client, plan.requests(data), self.concurrency).await?;
         let report = check::verdict(&targets).await?;
-        Ok(Played { tally, report })
+        Ok(Played { tally, report, coordinator: targets.coordinator })
     }
 }
 
@@ -92,6 +97,7 @@ impl Replay {
 struct Played {
     tally: Tally,
     report: Report,
+    coordinator: String,
 }
 
 impl Played {
@@ -105,6 +111,7 @@ impl Played {
     fn json(&self) -> serde_json::Value {
         let tally = &self.tally;
         json!({
+            "coordinator": self.coordinator,
             "orders": tally.orders(),
             "succeeded": tally.succeeded,
             "failed": tally.failed,
@@ -119,6 +126,7 @@ impl Played {
     fn text(&self) -> String {
         let tally = &self.tally;
         let mut rows = vec![
+            vec!["coordinator".to_owned(), self.coordinator.clone()],
             vec!["orders".to_owned(), tally.orders().to_string()],
             vec!["succeeded".to_owned(), tally.succeeded.to_string()],
             vec!["failed".to_owned(), tally.failed.to_string()],
@@ -166,10 +174,11 @@ mod tests {
         };
         let report = Report { lines: vec![], notes: vec![] };
         let expected = json!({
-            "orders": 4, "succeeded": 3, "failed": 1, "failed_by_reason": {"INSUFFICIENT_STOCK": 1},
+            "coordinator": "dtm", "orders": 4, "succeeded": 3, "failed": 1, "failed_by_reason": {"INSUFFICIENT_STOCK": 1},
             "paid_minor": 700, "elapsed_s": 2.0, "per_second": 2.0, "violations": [],
         });
-        assert_eq!(Played { tally, report }.json(), expected);
+        let played = Played { tally, report, coordinator: "dtm".to_owned() };
+        assert_eq!(played.json(), expected);
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod stories;
 mod verdict;
 
 use crate::connect::Target;
+use crate::coordinator::{self, CoordinatorArg};
 use crate::exit::Exit;
 use crate::output::{Format, Paint, Tone, print_json, print_text};
 use crate::{dev, json, timeline};
@@ -18,7 +19,10 @@ use stories::{STORIES, Told};
 
 /// Plays five stories on a whole system of its own, shows what happened, and checks it
 #[derive(Debug, clap::Args)]
-pub struct Demo {}
+pub struct Demo {
+    #[command(flatten)]
+    coordinator: CoordinatorArg,
+}
 
 impl Demo {
     /// Runs the verb.
@@ -26,6 +30,7 @@ impl Demo {
         let folder = tempfile::Builder::new().prefix("amends-demo-").tempdir().context("make a folder")?;
         let program = std::env::current_exe().context("find this program")?;
         let config = StackConfig::new(program, folder.path())
+            .coordinator(self.coordinator.into())
             .args(Role::Gateway, ["--query-schedule", "300ms,500ms,1s,2s,2s,5s", "--psp-timeout-ms", "1500"]);
         let narrator = Narrator { format, paint: Paint::detect() };
         narrator.heading("Starting the system: one process per role, stores in a temporary folder")?;
@@ -36,6 +41,7 @@ impl Demo {
             stack = Stack::start(config) => stack.context("start the system")?,
             () = &mut shutdown => return stopped(),
         };
+        coordinator::tell(&stack);
         let outcome = tokio::select! {
             outcome = play(&stack, &narrator) => outcome,
             () = &mut shutdown => stopped(),
@@ -65,7 +71,7 @@ impl Narrator {
 }
 
 async fn play(stack: &Stack, narrator: &Narrator) -> anyhow::Result<Exit> {
-    narrator.say(&dev::processes(stack))?;
+    narrator.say(&format!("{}\nCoordinator: {}\n", dev::processes(stack), coordinator::name(stack)))?;
     let target = Target { target: stack.address(Role::Orchestrator), caller: "demo".to_owned() };
     let connection = target.connect().await?;
     let shop = Shop::open(stack).await?;

@@ -88,7 +88,7 @@ impl World {
         }
         let key = PlanMacKey::from_file(&stack.key_file()).unwrap();
         let grpc = stack.address(Role::Dtm);
-        let endpoints = DtmEndpoints::parse(&grpc, Some(&stack.dtm_http())).unwrap();
+        let endpoints = DtmEndpoints::parse(&grpc, stack.dtm_http().as_deref()).unwrap();
         let dtm = DtmClient::new(&endpoints).unwrap();
         let turn = Mutex::new(());
         let seeded = Seeded::new();

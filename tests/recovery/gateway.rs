@@ -4,7 +4,7 @@ use crate::AMENDS;
 use crate::store::Store;
 use amends_proto::pay::psp::v1::{Fact, PspStatus};
 use amends_stack::Role;
-use amends_testkit::{Mode, Shop, Status, Story, World, WorldConfig, until};
+use amends_testkit::{Coordinator, Mode, Shop, Status, Story, World, WorldConfig, until};
 
 /// The PSP's answer may be recorded as lost before the signal comes; then another order is tried.
 const TRIES: usize = 5;
@@ -28,7 +28,7 @@ const CASES: [Case; 5] = [
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_that_dies_between_request_and_record_asks_what_became_of_it() {
     let folder = tempfile::tempdir().unwrap();
-    let world = World::start(&WorldConfig::new(AMENDS, folder.path())).await;
+    let world = World::start(&WorldConfig::new(AMENDS, folder.path(), Coordinator::Dtm)).await;
     for case in &CASES {
         case.play(&world).await;
     }

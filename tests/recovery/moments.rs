@@ -3,7 +3,7 @@
 use crate::AMENDS;
 use amends_proto::amends::v1::GlobalTransaction;
 use amends_stack::Role;
-use amends_testkit::{Checkout, Fault, Gate, Mode, On, Shop, Status, Story, World, WorldConfig};
+use amends_testkit::{Checkout, Coordinator, Fault, Gate, Mode, On, Shop, Status, Story, World, WorldConfig};
 use futures::future::join_all;
 
 /// The moments of one kind: the ops that are held, what has gone wrong before, and how it all must end.
@@ -83,7 +83,7 @@ const MOMENTS: [Moments; 7] = [
 #[tokio::test(flavor = "multi_thread")]
 async fn an_orchestrator_that_dies_during_any_op_finishes_afterwards() {
     let folder = tempfile::tempdir().unwrap();
-    let world = World::start(&WorldConfig::new(AMENDS, folder.path())).await;
+    let world = World::start(&WorldConfig::new(AMENDS, folder.path(), Coordinator::Dtm)).await;
     for moments in MOMENTS {
         for hold in [Fault::Hold, Fault::HoldReply] {
             moments.play(&world, hold).await;

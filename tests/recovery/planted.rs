@@ -4,7 +4,7 @@ use crate::AMENDS;
 use crate::store::Store;
 use amends_checkers::Invariant::{self, I1, I3, I4, I5, I6, I7, I8, I9};
 use amends_stack::Role::{self, Account, Gateway, Inventory, Order, Points, Psp};
-use amends_testkit::{MODES, Must as _, World, WorldConfig};
+use amends_testkit::{Coordinator, MODES, Must as _, World, WorldConfig};
 use serde_json::Value;
 
 /// Role, table, what is done to the first row of it that fits, which rows fit, and what must then be reported:
@@ -43,7 +43,7 @@ const CASES: [Case; 18] = [
 #[tokio::test(flavor = "multi_thread")]
 async fn a_planted_breach_is_reported_and_nothing_else_is() {
     let folder = tempfile::tempdir().unwrap();
-    let world = World::start(&WorldConfig::new(AMENDS, folder.path())).await;
+    let world = World::start(&WorldConfig::new(AMENDS, folder.path(), Coordinator::Dtm)).await;
     furnish(&world).await;
     assert_eq!(check(&world).await, (0, Vec::new()), "before any breach");
     for invariant in Invariant::ALL {

@@ -1,10 +1,10 @@
 //! The orchestrator dies while DTM is away, before DTM heard of a global transaction or of the decision about it.
 use crate::{AMENDS, tell};
 use amends_stack::Role;
-use amends_testkit::{Fault, Gate, MODES, Mode, On, Status, Story, World, WorldConfig, until};
+use amends_testkit::{Coordinator, Fault, Gate, MODES, Mode, On, Status, Story, World, WorldConfig, until};
 
 async fn world(folder: &tempfile::TempDir) -> World {
-    World::start(&WorldConfig::new(AMENDS, folder.path())).await
+    World::start(&WorldConfig::new(AMENDS, folder.path(), Coordinator::Dtm)).await
 }
 
 async fn kinds(story: &Story<'_, '_>) -> Vec<String> {

@@ -1,8 +1,8 @@
 //! DTM attacked directly, past the orchestrator: nothing happens at participants that history did not decide
 //! (payments-domain §14, example 15; dtm.md D2, D10, D20).
-use crate::stage::{all, story};
+use crate::stage::{all, story_of_dtm};
 use amends_dtm::Gid;
-use amends_dtm::client::{DtmError, SagaRequest, SagaStep, TccRequest};
+use amends_dtm::client::{DtmError, SagaOrder, SagaRequest, SagaStep, TccRequest};
 use amends_proto::amends::v1::RunRequest;
 use amends_stack::Role;
 use amends_testkit::{Fault, Gate, Mode, Status, Story, World};
@@ -35,6 +35,7 @@ fn saga(story: &Story<'_, '_>, steps: Vec<SagaStep>) -> SagaRequest {
     SagaRequest {
         gid: gid(story),
         steps,
+        order: SagaOrder::Chain,
         retry_interval_s: 60,
         request_timeout_s: 5,
         timeout_to_fail_s: 0,
@@ -55,7 +56,7 @@ fn tcc(story: &Story<'_, '_>) -> TccRequest {
 /// Example 15.
 #[test]
 fn a_second_submit_with_other_steps_changes_nothing() {
-    story(async |world| {
+    story_of_dtm(async |world| {
         all(["fewer steps", "steps of another plan", "steps past the relay"], async |forged| {
             let shop = world.shop().await;
             let gate = Gate::default();
@@ -67,7 +68,7 @@ fn a_second_submit_with_other_steps_changes_nothing() {
                 "steps of another plan" => vec![relay_step(world, vec![7; 32]); 9],
                 _ => vec![straight_step(world, &story); 3],
             };
-            let answer = world.clients().dtm.submit_saga(&saga(&story, steps)).await;
+            let answer = world.dtm().submit_saga(&saga(&story, steps)).await;
             assert!(answer.is_ok(), "DTM takes anything from anybody: {answer:?}");
             tokio::time::sleep(ITS_WORST).await;
             gate.open();
@@ -83,12 +84,12 @@ fn a_second_submit_with_other_steps_changes_nothing() {
 /// An operator's way around us: DTM calls it failed and compensates nothing (D10). History goes on.
 #[test]
 fn a_forced_stop_stops_nothing() {
-    story(async |world| {
+    story_of_dtm(async |world| {
         let shop = world.shop().await;
         let gate = Gate::default();
         let story = shop.checkout(Mode::Saga).first("Transfer", Fault::Hold(gate.clone())).start().await;
         gate.reached().await;
-        let url = format!("{}/api/dtmsvr/forceStop", world.stack().dtm_http());
+        let url = format!("{}/api/dtmsvr/forceStop", world.stack().dtm_http().expect("DTM runs"));
         let body = serde_json::json!({"gid": story.gid});
         let answer = reqwest::Client::new().post(url).json(&body).send().await.expect("DTM answers");
         assert!(answer.status().is_success(), "DTM takes anything from anybody: {answer:?}");
@@ -127,10 +128,10 @@ fn confirms(story: &Story<'_, '_>) -> usize {
 /// DTM calls a TCC that is submitted twice succeeded without its confirms (D20); history does not believe it.
 #[test]
 fn a_second_submit_of_a_tcc_loses_no_confirm() {
-    story(async |world| {
+    story_of_dtm(async |world| {
         let shop = world.shop().await;
         let (story, gate) = held_at(&shop, "ConfirmPay", "tok_ok").await;
-        let answer = world.clients().dtm.submit_tcc(&tcc(&story)).await;
+        let answer = world.dtm().submit_tcc(&tcc(&story)).await;
         assert!(answer.is_ok(), "DTM takes anything from anybody: {answer:?}");
         tokio::time::sleep(ITS_WORST).await;
         gate.open();
@@ -143,15 +144,15 @@ fn a_second_submit_of_a_tcc_loses_no_confirm() {
 
 #[test]
 fn an_abort_of_a_committed_tcc_undoes_nothing() {
-    story(async |world| {
+    story_of_dtm(async |world| {
         let shop = world.shop().await;
         let (story, gate) = held_at(&shop, "ConfirmPay", "tok_ok").await;
-        let refused = world.clients().dtm.abort(&gid(&story), "by an attacker").await;
+        let refused = world.dtm().abort(&gid(&story), "by an attacker").await;
         assert!(matches!(refused, Err(DtmError::Refused(_))), "{refused:?}");
         gate.open();
         story.ends(Status::Succeeded).await;
         story.dtm_says("succeed").await;
-        let refused = world.clients().dtm.abort(&gid(&story), "by an attacker").await;
+        let refused = world.dtm().abort(&gid(&story), "by an attacker").await;
         assert!(refused.is_err(), "{refused:?}");
         tokio::time::sleep(ITS_WORST).await;
         assert!(story.journal().iter().all(|entry| entry.call.op != "cancel"));
@@ -163,12 +164,12 @@ fn an_abort_of_a_committed_tcc_undoes_nothing() {
 /// Nothing is confirmed while history has not decided it; what history then decides is what happens.
 #[test]
 fn a_submit_while_tries_are_under_way_confirms_nothing() {
-    story(async |world| {
+    story_of_dtm(async |world| {
         all(["tok_ok", "tok_decline"], async |card| {
             let shop = world.shop().await;
             let (story, gate) = held_at(&shop, "TryTransfer", card).await;
             world.excuse(&story.gid);
-            let answer = world.clients().dtm.submit_tcc(&tcc(&story)).await;
+            let answer = world.dtm().submit_tcc(&tcc(&story)).await;
             assert!(answer.is_ok(), "DTM takes anything from anybody: {answer:?}");
             tokio::time::sleep(ITS_WORST).await;
             assert_eq!(confirms(&story), 0, "nothing was decided yet");
@@ -191,10 +192,10 @@ fn a_submit_while_tries_are_under_way_confirms_nothing() {
 /// DTM may win with its own timeout, and an abort looks the same: history follows, and all is undone.
 #[test]
 fn an_abort_while_tries_are_under_way_undoes_everything() {
-    story(async |world| {
+    story_of_dtm(async |world| {
         let shop = world.shop().await;
         let (story, gate) = held_at(&shop, "TryTransfer", "tok_ok").await;
-        world.clients().dtm.abort(&gid(&story), "by an attacker").await.expect("it is prepared");
+        world.dtm().abort(&gid(&story), "by an attacker").await.expect("it is prepared");
         story.becomes("history follows", |seen| seen.status() == Status::Compensating).await;
         gate.open();
         let end = story.ends(Status::Failed).await;

@@ -1,6 +1,6 @@
 //! Processes that are away at the worst moment: DTM at Start, the gateway and its store between its two
 //! transactions (payments-domain §14, examples 17 and 18). Killing at random is the recovery tests' affair.
-use crate::stage::alone;
+use crate::stage::{alone, alone_with_dtm};
 use amends_proto::pay::gateway::v1::{AttemptState, ListRequest};
 use amends_stack::Role;
 use amends_testkit::{MODES, Mode, Shop, Status, Story, World, until};
@@ -9,7 +9,7 @@ use tonic::Code;
 
 #[test]
 fn what_starts_without_dtm_runs_when_it_is_back() {
-    alone(async |world| {
+    alone_with_dtm(async |world| {
         let shop = world.shop().await;
         world.stack().kill9(Role::Dtm).await.expect("kill DTM");
         let mut stories = Vec::new();
@@ -33,7 +33,7 @@ fn what_starts_without_dtm_runs_when_it_is_back() {
 
 #[test]
 fn what_starts_without_dtm_can_be_cancelled() {
-    alone(async |world| {
+    alone_with_dtm(async |world| {
         let shop = world.shop().await;
         world.stack().kill9(Role::Dtm).await.expect("kill DTM");
         let mut stories = Vec::new();

@@ -1,10 +1,11 @@
-//! The stage on which all stories are played: one running system for all of them, and another for those that kill
-//! processes. Knows no story.
-use amends_testkit::{World, WorldConfig};
+//! The stage on which all stories are played: for each coordinator one running system for all of them, and another for
+//! those that kill processes. Knows no story.
+#![allow(clippy::needless_pass_by_value, reason = "a story is a closure that is written where it is passed")]
+use amends_testkit::{Coordinator, World, WorldConfig};
 use futures::{FutureExt as _, StreamExt as _};
 use std::fmt::Display;
 use std::panic::AssertUnwindSafe;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -15,9 +16,18 @@ use tokio::sync::Mutex;
 const AT_ONCE: usize = 8;
 
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime for the stories"));
-static SHARED: Mutex<Slot> = Mutex::const_new(Slot::Dark);
-static ALONE: Mutex<Slot> = Mutex::const_new(Slot::Dark);
+static SHARED: Stage = Stage { name: "shared", slots: [const { Mutex::const_new(Slot::Dark) }; 2] };
+static ALONE: Stage = Stage { name: "alone", slots: [const { Mutex::const_new(Slot::Dark) }; 2] };
 static PLAYING: AtomicUsize = AtomicUsize::new(0);
+
+/// Every story is played on each of them, unless it is about DTM itself.
+const COORDINATORS: [Coordinator; 1] = [Coordinator::Dtm];
+
+/// One world for each coordinator.
+struct Stage {
+    name: &'static str,
+    slots: [Mutex<Slot>; 2],
+}
 
 /// A world that is started when it is first needed.
 enum Slot {
@@ -26,23 +36,33 @@ enum Slot {
     Lit(Arc<World>),
 }
 
+impl Stage {
+    fn slot(&self, coordinator: Coordinator) -> &Mutex<Slot> {
+        match coordinator {
+            Coordinator::Dtm => &self.slots[0],
+            Coordinator::Embedded => &self.slots[1],
+        }
+    }
+
+    fn config(&self, coordinator: Coordinator) -> WorldConfig {
+        let folder = folder().join(format!("{}-{coordinator}", self.name));
+        WorldConfig::new(env!("CARGO_BIN_EXE_amends"), folder, coordinator)
+    }
+}
+
 impl Slot {
-    async fn light(&mut self, config: impl FnOnce(PathBuf) -> WorldConfig) -> Arc<World> {
+    async fn light(&mut self, config: impl FnOnce() -> WorldConfig) -> Arc<World> {
         match self {
             Slot::Lit(world) => Arc::clone(world),
             Slot::Broken => panic!("the system could not be started, see the first failure"),
             Slot::Dark => {
                 *self = Slot::Broken;
-                let world = Arc::new(World::start(&config(folder())).await);
+                let world = Arc::new(World::start(&config()).await);
                 *self = Slot::Lit(Arc::clone(&world));
                 world
             }
         }
     }
-}
-
-fn config(folder: &Path, name: &str) -> WorldConfig {
-    WorldConfig::new(env!("CARGO_BIN_EXE_amends"), folder.join(name))
 }
 
 /// Counts a story while it is played, however it ends.
@@ -61,32 +81,56 @@ impl Drop for Playing {
     }
 }
 
-/// Plays a story in the world that all share; its own shops are its own affair.
-pub fn story(play: impl AsyncFnOnce(&World)) {
+/// Plays a story on each coordinator, in worlds that all share; its own shops are its own affair.
+pub fn story(play: impl AsyncFn(&World)) {
+    each(&COORDINATORS, async |coordinator| shared(coordinator, &play).await);
+}
+
+/// Plays a story about DTM itself in the shared world that has one.
+pub fn story_of_dtm(play: impl AsyncFn(&World)) {
+    each(&[Coordinator::Dtm], async |coordinator| shared(coordinator, &play).await);
+}
+
+/// Plays a story on each coordinator, in worlds where processes may be killed: one at a time.
+pub fn alone(play: impl AsyncFn(&World)) {
+    each(&COORDINATORS, async |coordinator| undisturbed(coordinator, &play).await);
+}
+
+/// Plays a story in which DTM itself is killed.
+pub fn alone_with_dtm(play: impl AsyncFn(&World)) {
+    each(&[Coordinator::Dtm], async |coordinator| undisturbed(coordinator, &play).await);
+}
+
+/// One after the other; a failure says on which.
+fn each(coordinators: &[Coordinator], play: impl AsyncFn(Coordinator)) {
     RUNTIME.block_on(async {
         let _playing = Playing::begin();
-        let world = SHARED.lock().await.light(|folder| config(&folder, "shared")).await;
-        play(&world).await;
+        for coordinator in coordinators {
+            if let Err(panic) = AssertUnwindSafe(play(*coordinator)).catch_unwind().await {
+                eprintln!("^^^ on the coordinator {coordinator}");
+                std::panic::resume_unwind(panic);
+            }
+        }
     });
 }
 
-/// Plays a story in the world where processes may be killed: one at a time.
-pub fn alone(play: impl AsyncFnOnce(&World)) {
-    RUNTIME.block_on(async {
-        let _playing = Playing::begin();
-        let mut slot = ALONE.lock().await;
-        let world = slot.light(|folder| config(&folder, "alone").patient()).await;
-        for role in amends_stack::Role::ALL {
-            if world.stack().pid(role).is_none() {
-                world.stack().restart(role).await.expect("an earlier story left a process down");
-            }
+async fn shared(coordinator: Coordinator, play: &impl AsyncFn(&World)) {
+    let world = SHARED.slot(coordinator).lock().await.light(|| SHARED.config(coordinator)).await;
+    play(&world).await;
+}
+
+async fn undisturbed(coordinator: Coordinator, play: &impl AsyncFn(&World)) {
+    let mut slot = ALONE.slot(coordinator).lock().await;
+    let world = slot.light(|| ALONE.config(coordinator).patient()).await;
+    for role in world.stack().roles() {
+        if world.stack().pid(role).is_none() {
+            world.stack().restart(role).await.expect("an earlier story left a process down");
         }
-        play(&world).await;
-    });
+    }
+    play(&world).await;
 }
 
 /// Plays all cases, some at a time; fails at the end if any failed, naming them.
-#[allow(clippy::needless_pass_by_value)] // a closure is written where it is passed
 pub async fn all<C: Display>(cases: impl IntoIterator<Item = C>, play: impl AsyncFn(C)) {
     let play = &play;
     let outcomes = futures::stream::iter(cases).map(|case| async move {
@@ -103,7 +147,6 @@ pub async fn all<C: Display>(cases: impl IntoIterator<Item = C>, play: impl Asyn
 }
 
 /// When every story is over: judges everything, then ends all processes.
-#[allow(clippy::needless_pass_by_value)] // a closure is written where it is passed
 pub fn curtain(judge: impl AsyncFn(&World)) {
     RUNTIME.block_on(async {
         let end = tokio::time::Instant::now() + Duration::from_secs(300);
@@ -111,7 +154,7 @@ pub fn curtain(judge: impl AsyncFn(&World)) {
             assert!(tokio::time::Instant::now() < end, "stories are still being played");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        for slot in [&SHARED, &ALONE] {
+        for slot in SHARED.slots.iter().chain(&ALONE.slots) {
             let Slot::Lit(world) = std::mem::replace(&mut *slot.lock().await, Slot::Broken) else { continue };
             let judged = AssertUnwindSafe(judge(&world)).catch_unwind().await;
             if let Some(world) = Arc::into_inner(world) {

@@ -21,6 +21,8 @@ pub struct Targets {
     pub psp: Option<Channel>,
     /// The DTM server, if there is one.
     pub dtm: Option<DtmClient>,
+    /// Name of the coordinator of new global transactions: `dtm` or `embedded`.
+    pub coordinator: String,
 }
 
 /// Why something could not be read. Says nothing about invariants.
@@ -70,7 +72,7 @@ impl Targets {
         }
         let psp = if topology.psp.is_empty() { None } else { Some(channel(&topology.psp)?) };
         let dtm = crate::coordinator::client(&topology.dtm_grpc, &topology.dtm_http)?;
-        Ok(Targets { orchestrator, participants, psp, dtm })
+        Ok(Targets { orchestrator, participants, psp, dtm, coordinator: topology.coordinator })
     }
 }
 

@@ -1,5 +1,5 @@
 //! What the caller decides about a stack. Knows no process and no file.
-use crate::Role;
+use crate::{CoordinatorChoice, Role};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -36,6 +36,8 @@ pub struct StackConfig {
     pub ports: PortChoice,
     /// Supervision.
     pub restarts: Restarts,
+    /// Who drives new global transactions.
+    pub coordinator: CoordinatorChoice,
     /// Arguments beyond those that the stack gives, by role.
     pub extra_args: BTreeMap<Role, Vec<String>>,
     /// Environment beyond that of the caller, by role; for DTM it wins over the launcher's own.
@@ -47,13 +49,14 @@ pub struct StackConfig {
 }
 
 impl StackConfig {
-    /// Free ports, automatic restarts, 60 s to become ready.
+    /// Free ports, automatic restarts, DTM if it can be had, 60 s to become ready.
     pub fn new(program: impl Into<PathBuf>, data_dir: impl Into<PathBuf>) -> Self {
         Self {
             program: program.into(),
             data_dir: data_dir.into(),
             ports: PortChoice::Free,
             restarts: Restarts::Automatic,
+            coordinator: CoordinatorChoice::Auto,
             extra_args: BTreeMap::new(),
             extra_env: BTreeMap::new(),
             detours: BTreeMap::new(),
@@ -72,6 +75,13 @@ impl StackConfig {
     #[must_use]
     pub fn restarts(mut self, restarts: Restarts) -> Self {
         self.restarts = restarts;
+        self
+    }
+
+    /// Sets who drives new global transactions.
+    #[must_use]
+    pub fn coordinator(mut self, coordinator: CoordinatorChoice) -> Self {
+        self.coordinator = coordinator;
         self
     }
 

@@ -6,6 +6,7 @@
 //! However the owner of a [`Stack`] ends, even by SIGKILL, its processes end too.
 mod commands;
 mod config;
+mod coordinator;
 mod database;
 mod error;
 mod keeper;
@@ -18,6 +19,7 @@ mod role;
 mod tether;
 
 pub use config::{PortChoice, Restarts, StackConfig};
+pub use coordinator::{Coordinator, CoordinatorChoice};
 pub use database::DatabaseError;
 pub use error::StackError;
 pub use ports::Ports;
@@ -26,6 +28,7 @@ pub use redis::Redis;
 pub use role::Role;
 pub use tether::Tethered;
 
+use coordinator::Chosen;
 use keeper::{Keeper, Presence};
 use rustix::process::Signal;
 use std::collections::BTreeMap;
@@ -39,7 +42,7 @@ const GRACE: Duration = Duration::from_secs(10);
 /// A running system. Dropping it kills every process of it; `stop` lets them drain.
 pub struct Stack {
     layout: Layout,
-    dtm_version: String,
+    chosen: Chosen,
     keepers: BTreeMap<Role, Keeper>,
     start_timeout: Duration,
     _ports: ports::Reserved,
@@ -61,6 +64,11 @@ impl Layout {
 
     pub(crate) fn dtm_folder(&self) -> PathBuf {
         self.data_dir.join("dtm")
+    }
+
+    /// Where DTM keeps what it was given.
+    fn dtm_store(&self) -> PathBuf {
+        self.dtm_folder().join("dtm.bolt")
     }
 
     pub(crate) fn key_file(&self) -> PathBuf {
@@ -93,20 +101,19 @@ impl Stack {
         let reserved = ports::of_data_dir(&data_dir, config.ports)?;
         let layout = Layout { data_dir, ports: reserved.ports };
         make_key(&layout.key_file())?;
-        let binary = locate_dtm().await?;
+        let chosen = coordinator::choose(config.coordinator, &layout.dtm_store()).await?;
         let mut stack = Stack {
             layout,
-            dtm_version: binary.version.clone(),
+            chosen,
             keepers: BTreeMap::new(),
             start_timeout: config.start_timeout,
             _ports: reserved,
             _lock: lock,
         };
-        for role in Role::ALL {
-            let launch = commands::launch(role, &stack.layout, &config, &binary);
-            stack.keepers.insert(role, Keeper::start(launch, config.restarts).await?);
+        for launch in commands::launches(&stack.layout, &config, &stack.chosen) {
+            stack.keepers.insert(launch.role, Keeper::start(launch, config.restarts).await?);
         }
-        futures::future::try_join_all(Role::ALL.map(|role| stack.ready(role))).await?;
+        futures::future::try_join_all(stack.roles().map(|role| stack.ready(role))).await?;
         Ok(stack)
     }
 
@@ -116,10 +123,28 @@ impl Stack {
         self.layout.address(role)
     }
 
-    /// DTM's HTTP interface, as `http://host:port`.
+    /// Who drives new global transactions.
     #[must_use]
-    pub fn dtm_http(&self) -> String {
-        format!("http://127.0.0.1:{}", self.layout.ports.dtm_http)
+    pub fn coordinator(&self) -> Coordinator {
+        self.chosen.coordinator
+    }
+
+    /// What people should know of the coordinator, because they did not choose it.
+    #[must_use]
+    pub fn notice(&self) -> Option<&str> {
+        self.chosen.notice.as_deref()
+    }
+
+    /// The roles that have a process, in the order of [`Role::ALL`]: all of them, or all but DTM.
+    pub fn roles(&self) -> impl Iterator<Item = Role> {
+        self.keepers.keys().copied()
+    }
+
+    /// DTM's HTTP interface, as `http://host:port`, if a DTM server runs.
+    #[must_use]
+    pub fn dtm_http(&self) -> Option<String> {
+        let port = self.layout.ports.dtm_http;
+        self.chosen.dtm.as_ref().map(|_| format!("http://127.0.0.1:{port}"))
     }
 
     /// All ports.
@@ -128,10 +153,10 @@ impl Stack {
         self.layout.ports
     }
 
-    /// Version of the DTM server.
+    /// Version of the DTM server, if one runs.
     #[must_use]
-    pub fn dtm_version(&self) -> &str {
-        &self.dtm_version
+    pub fn dtm_version(&self) -> Option<&str> {
+        self.chosen.dtm.as_ref().map(|dtm| dtm.version.as_str())
     }
 
     /// Where everything is kept.
@@ -247,13 +272,4 @@ fn make_key(path: &Path) -> Result<(), StackError> {
     let failed = |error: &dyn std::fmt::Display| StackError::Key(error.to_string());
     let key = amends_dtm::plan_mac::PlanMacKey::generate().map_err(|error| failed(&error))?;
     key.write_file(path).map_err(|error| failed(&error))
-}
-
-/// Finding the binary may build it, which takes minutes and blocks.
-async fn locate_dtm() -> Result<amends_dtm::binary::DtmBinary, StackError> {
-    let located = tokio::task::spawn_blocking(amends_dtm::binary::locate).await;
-    match located {
-        Ok(located) => Ok(located?),
-        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
-    }
 }

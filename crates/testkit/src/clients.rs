@@ -31,8 +31,8 @@ pub struct Clients {
     pub gateway: GatewayServiceClient<Channel>,
     /// Cards.
     pub psp: PspServiceClient<Channel>,
-    /// The DTM server itself.
-    pub dtm: DtmClient,
+    /// The DTM server itself, where one runs.
+    pub dtm: Option<DtmClient>,
 }
 
 impl Clients {
@@ -41,8 +41,11 @@ impl Clients {
             let endpoint = Endpoint::from_shared(format!("http://{}", stack.address(role)));
             endpoint.must("an address").tcp_nodelay(true).connect_lazy()
         };
-        let dtm = format!("grpc://{}", stack.address(Role::Dtm));
-        let dtm = DtmEndpoints::parse(&dtm, Some(&stack.dtm_http())).must("DTM's addresses");
+        let dtm = |http: String| {
+            let grpc = format!("grpc://{}", stack.address(Role::Dtm));
+            let endpoints = DtmEndpoints::parse(&grpc, Some(&http)).must("DTM's addresses");
+            DtmClient::new(&endpoints).must("a client of DTM")
+        };
         Clients {
             transactions: TransactionsClient::new(channel(Role::Orchestrator)),
             operations: OperationsClient::new(channel(Role::Orchestrator)),
@@ -52,7 +55,7 @@ impl Clients {
             points: PointsServiceClient::new(channel(Role::Points)),
             gateway: GatewayServiceClient::new(channel(Role::Gateway)),
             psp: PspServiceClient::new(channel(Role::Psp)),
-            dtm: DtmClient::new(&dtm).must("a client of DTM"),
+            dtm: stack.dtm_http().map(dtm),
         }
     }
 }

@@ -25,6 +25,7 @@ pub use timeline::{snake, told};
 pub use world::{World, WorldConfig};
 
 pub use amends_proto::amends::v1::{Mode, Status};
+pub use amends_stack::Coordinator;
 
 /// Both modes of a checkout.
 pub const MODES: [Mode; 2] = [Mode::Saga, Mode::Tcc];

@@ -11,6 +11,7 @@ use amends_proto::amends::v1::{
 };
 use amends_proto::pay::order::v1::{GetRequest as GetOrder, OrderState};
 use amends_proto::pay::psp::v1::Fact;
+use amends_stack::Coordinator;
 use tonic_types::StatusExt as _;
 
 /// A started checkout.
@@ -121,11 +122,15 @@ impl Story<'_, '_> {
         words.collect::<Vec<_>>().join(" ")
     }
 
-    /// Waits until DTM itself says so: it may lag behind, and go back for a while (dtm.md D22).
+    /// Waits until DTM itself says so: it may lag behind, and go back for a while (dtm.md D22). On the embedded
+    /// coordinator there is nobody but history to ask.
     ///
     /// # Panics
     /// If it does not.
     pub async fn dtm_says(&self, status: &str) {
+        if self.shop.world.stack().coordinator() == Coordinator::Embedded {
+            return;
+        }
         let view = CoordinatorViewRequest { gid: self.gid.clone() };
         until(&format!("DTM says {status} of {}", self.gid), async || {
             let seen = self.shop.world.clients().operations.coordinator_view(view.clone()).await;

@@ -4,7 +4,8 @@ use crate::patience::Must as _;
 use crate::proxy::{Proxy, Script};
 use crate::shop::Shop;
 use amends_checkers::{Report, Targets, Violation};
-use amends_stack::{Restarts, Role, Stack, StackConfig};
+use amends_dtm::client::DtmClient;
+use amends_stack::{Coordinator, CoordinatorChoice, Restarts, Role, Stack, StackConfig};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -25,17 +26,19 @@ const GATEWAY: [&str; 6] = [
 pub struct WorldConfig {
     program: PathBuf,
     folder: PathBuf,
+    coordinator: Coordinator,
     pivot_timeout_ms: u32,
     psp_timeout_ms: u32,
 }
 
 impl WorldConfig {
-    /// A world of `program` (the `amends` binary) that keeps everything in `folder`.
+    /// A world of `program` (the `amends` binary) on this coordinator, which keeps everything in `folder`.
     #[must_use]
-    pub fn new(program: impl AsRef<Path>, folder: impl AsRef<Path>) -> WorldConfig {
+    pub fn new(program: impl AsRef<Path>, folder: impl AsRef<Path>, coordinator: Coordinator) -> WorldConfig {
         WorldConfig {
             program: program.as_ref().to_owned(),
             folder: folder.as_ref().to_owned(),
+            coordinator,
             pivot_timeout_ms: 5_000,
             psp_timeout_ms: 500,
         }
@@ -67,6 +70,10 @@ impl World {
         let script = Arc::new(Script::default());
         let mut stack = StackConfig::new(&config.program, &config.folder)
             .restarts(Restarts::ByHand)
+            .coordinator(match config.coordinator {
+                Coordinator::Dtm => CoordinatorChoice::Dtm,
+                Coordinator::Embedded => CoordinatorChoice::Embedded,
+            })
             .args(Role::Orchestrator, ["--pivot-timeout-ms", &config.pivot_timeout_ms.to_string()])
             .args(Role::Orchestrator, ["--try-timeout-ms", "1500"])
             .args(Role::Gateway, ["--psp-timeout-ms", &config.psp_timeout_ms.to_string()])
@@ -96,6 +103,15 @@ impl World {
     #[must_use]
     pub fn clients(&self) -> Clients {
         self.clients.clone()
+    }
+
+    /// The DTM server itself, for stories about it.
+    ///
+    /// # Panics
+    /// In a world without one.
+    #[must_use]
+    pub fn dtm(&self) -> DtmClient {
+        self.clients.dtm.clone().unwrap_or_else(|| panic!("this world has no DTM"))
     }
 
     /// What breaks calls to participants, and knows what became of them.
