@@ -1,13 +1,11 @@
 //! I7: when a global transaction is final all its branches agree. Three sources: history, the coordinator, and the
-//! guard's rows at the participants.
+//! guard's rows at the participants. How history and DTM are compared is `books.rs`' affair.
+use crate::books::{self, Agreement};
 use crate::report::{Invariant, Violation};
-use crate::snapshot::{CoordinatorStatus, Ending, Rows, Snapshot};
+use crate::snapshot::{Ending, Rows, Snapshot};
 use amends_proto::amends::v1::{GlobalTransaction, Mode, Step};
 use amends_proto::pay::branch::v1::BranchOpStatus;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// The coordinator heals itself at its next poll; what it has not finished this long after the end is a breach.
-const COORDINATOR_GRACE_US: i64 = 180_000_000;
 
 /// Every final global transaction of history, and every foreign one that only the coordinator knows.
 #[must_use]
@@ -22,7 +20,7 @@ pub fn check(snapshot: &Snapshot) -> Vec<Violation> {
         for step in &transaction.steps {
             found.extend(step_agrees(transaction, step, ending, &rows));
         }
-        found.extend(coordinator_agrees(snapshot, transaction, ending));
+        found.extend(coordinator_agrees(snapshot, transaction));
     }
     found.extend(outside_plans(snapshot));
     found.extend(foreign(snapshot));
@@ -96,28 +94,20 @@ impl Branch {
 }
 
 /// The coordinator may lag behind for a while, but never says the opposite for good.
-fn coordinator_agrees(
-    snapshot: &Snapshot,
-    transaction: &GlobalTransaction,
-    ending: Ending,
-) -> Option<Violation> {
-    let says = match (snapshot.coordinator.get(&transaction.gid)?, ending) {
-        (CoordinatorStatus::Succeeded, Ending::Undone) => "succeeded",
-        (CoordinatorStatus::Failed, Ending::Applied) => "failed",
-        (CoordinatorStatus::Open, _) if ended_long_ago(snapshot, transaction) => "not finished",
-        (CoordinatorStatus::Open, _)
-        | (CoordinatorStatus::Succeeded, Ending::Applied | Ending::Open | Ending::Foreign)
-        | (CoordinatorStatus::Failed, Ending::Undone | Ending::Open | Ending::Foreign) => return None,
+fn coordinator_agrees(snapshot: &Snapshot, transaction: &GlobalTransaction) -> Option<Violation> {
+    let says = match books::compare(snapshot, transaction)? {
+        Agreement::SaysSucceeded => "succeeded",
+        Agreement::SaysFailed => "failed",
+        Agreement::FarBehind => "not finished",
+        Agreement::Same
+        | Agreement::OnlyHistory
+        | Agreement::Stranger
+        | Agreement::Behind
+        | Agreement::Unknown
+        | Agreement::NotAsked => return None,
     };
     let status = transaction.status().as_str_name();
     Some(i7(&transaction.gid, format!("{status}, but the coordinator says {says}")))
-}
-
-fn ended_long_ago(snapshot: &Snapshot, transaction: &GlobalTransaction) -> bool {
-    transaction.finished_at.as_ref().is_some_and(|at| {
-        let ended_us = at.seconds.saturating_mul(1_000_000) + i64::from(at.nanos) / 1_000;
-        snapshot.read_at_us - ended_us > COORDINATOR_GRACE_US
-    })
 }
 
 /// A participant has no row of a known global transaction that its plan does not have there.
@@ -179,6 +169,7 @@ mod tests {
     use crate::snapshot::{CoordinatorStatus, Snapshot};
     use amends_proto::amends::v1::Status;
     use amends_proto::pay::branch::v1::BranchOpStatus;
+    use std::collections::BTreeMap;
 
     #[test]
     fn a_clean_world_agrees() {
@@ -213,6 +204,15 @@ mod tests {
     }
 
     #[test]
+    fn a_participant_that_has_lost_all_its_rows_is_found() {
+        let mut world = sample::world();
+        world.branch_ops.get_mut("gateway").unwrap().clear();
+        assert!(sample::says(&check(&world), "at gateway was not applied"));
+        world.branch_ops.remove("gateway");
+        assert_eq!(check(&world), [], "nobody was asked");
+    }
+
+    #[test]
     fn an_open_global_transaction_is_not_judged() {
         let mut world = sample::world();
         let row = Row { participant: "inventory", gid: sample::SAGA_PAID, op: "action" };
@@ -224,17 +224,17 @@ mod tests {
     #[test]
     fn a_coordinator_that_says_the_opposite_is_found() {
         let mut world = sample::world();
-        world.coordinator.insert(sample::SAGA_PAID.into(), CoordinatorStatus::Failed);
+        dtm(&mut world).insert(sample::SAGA_PAID.into(), CoordinatorStatus::Failed);
         assert!(sample::says(&check(&world), "the coordinator says failed"));
         let mut world = sample::world();
-        world.coordinator.insert(sample::TCC_CANCELLED.into(), CoordinatorStatus::Succeeded);
+        dtm(&mut world).insert(sample::TCC_CANCELLED.into(), CoordinatorStatus::Succeeded);
         assert!(sample::says(&check(&world), "the coordinator says succeeded"));
     }
 
     #[test]
     fn a_coordinator_may_lag_but_not_for_ever() {
         let mut world = sample::world();
-        world.coordinator.insert(sample::SAGA_PAID.into(), CoordinatorStatus::Open);
+        dtm(&mut world).insert(sample::SAGA_PAID.into(), CoordinatorStatus::Open);
         assert_eq!(check(&world), []);
         world.read_at_us += 181_000_000;
         assert!(sample::says(&check(&world), "not finished"));
@@ -254,8 +254,27 @@ mod tests {
         let row = Row { participant: "inventory", gid: sample::SAGA_DECLINED, op: "compensate" };
         sample::plant(&mut world, row, None);
         assert!(sample::says(&check(&world), "of a plain DTM client: branch 02 at inventory was applied"));
-        world.coordinator.clear();
+        dtm(&mut world).clear();
         assert_eq!(check(&world), [], "nobody knows the gid: nothing to conclude");
+    }
+
+    /// What DTM lost is no breach as long as the participants' rows agree; where they do not, it is found all the same.
+    #[test]
+    fn what_dtm_has_lost_is_judged_by_the_participants() {
+        for gone in [true, false] {
+            let mut world = sample::world();
+            world.dtm = if gone { None } else { Some(BTreeMap::new()) };
+            assert_eq!(check(&world), []);
+            for (gid, op) in [(sample::SAGA_PAID, "action"), (sample::TCC_CANCELLED, "cancel")] {
+                let mut world = world.clone();
+                sample::plant(&mut world, Row { participant: "inventory", gid, op }, None);
+                assert!(!check(&world).is_empty(), "{gid} without {op}");
+            }
+        }
+    }
+
+    fn dtm(world: &mut Snapshot) -> &mut BTreeMap<String, CoordinatorStatus> {
+        world.dtm.as_mut().unwrap()
     }
 
     fn strip_history(mut world: Snapshot) -> Snapshot {

@@ -28,6 +28,7 @@
 //! | I9 | account | `DELETE FROM entry WHERE seq = (SELECT max(seq) FROM entry WHERE source = 'branch')` |
 //! | I9 | inventory | `DELETE FROM reservation WHERE seq = (SELECT max(seq) FROM reservation)` |
 mod atomicity;
+mod books;
 mod coordinator;
 mod effect_sums;
 mod effects;
@@ -106,10 +107,9 @@ fn notes(snapshot: &Snapshot) -> Vec<String> {
             let why =
                 transaction.attention.as_ref().map_or("not final", |attention| attention.cause.as_str());
             notes.push(format!("{} is open: {why}", transaction.gid));
-        } else if snapshot.coordinator.get(&transaction.gid) == Some(&CoordinatorStatus::Open) {
-            notes.push(format!("{} is final, the coordinator has not caught up", transaction.gid));
         }
     }
+    notes.extend(books::notes(snapshot));
     for item in snapshot.in_doubt.iter().filter(|item| item.state == "open") {
         notes.push(format!("payment {} of {} is in doubt: {}", item.payment_id, item.gid, item.kind));
     }

@@ -27,9 +27,9 @@ const MAX_ANSWER_BYTES: usize = 64 << 20;
 pub async fn read(targets: &Targets) -> Result<Snapshot, ReadError> {
     let mut snapshot = Snapshot { read_at_us: now_us(), ..Snapshot::default() };
     snapshot.transactions = history::read(&targets.orchestrator).await?;
-    snapshot.coordinator = match &targets.dtm {
-        Some(dtm) => coordinator::read(dtm).await?,
-        None => Default::default(),
+    snapshot.dtm = match &targets.dtm {
+        Some(dtm) => Some(coordinator::read(dtm).await?),
+        None => None,
     };
     let participant = |name: &str| targets.participants.get(name).cloned();
     let (orders, account, inventory, points, gateway, facts) = tokio::try_join!(

@@ -155,11 +155,18 @@ fn transaction(world: &mut Snapshot, gid: &str, status: Status, mode: Mode, step
     }
     let finished_at = Some(prost_types::Timestamp { seconds: READ_AT_US / 1_000_000, nanos: 0 });
     let (status, mode) = (status.into(), mode.into());
-    let transaction =
-        GlobalTransaction { gid: gid.into(), status, mode, steps: told, finished_at, ..Default::default() };
+    let transaction = GlobalTransaction {
+        gid: gid.into(),
+        status,
+        mode,
+        steps: told,
+        finished_at,
+        coordinator: "dtm".into(),
+        ..Default::default()
+    };
     let succeeded = transaction.status() == Status::Succeeded;
     let says = if succeeded { CoordinatorStatus::Succeeded } else { CoordinatorStatus::Failed };
-    world.coordinator.insert(gid.into(), says);
+    world.dtm.get_or_insert_default().insert(gid.into(), says);
     world.transactions.insert(gid.into(), transaction);
 }
 

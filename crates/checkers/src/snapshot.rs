@@ -18,8 +18,8 @@ pub struct Snapshot {
     pub read_at_us: i64,
     /// Global transactions with their steps, by gid: a fold of history.
     pub transactions: BTreeMap<String, GlobalTransaction>,
-    /// What the coordinator itself says, by gid.
-    pub coordinator: BTreeMap<String, CoordinatorStatus>,
+    /// What DTM itself says, by gid; `None` = no DTM is configured.
+    pub dtm: Option<BTreeMap<String, CoordinatorStatus>>,
     /// Rows of the branch guard, by name of the participant.
     pub branch_ops: BTreeMap<String, Vec<BranchOp>>,
     /// Of the order service.
@@ -48,7 +48,7 @@ pub struct Snapshot {
     pub facts: Vec<Fact>,
 }
 
-/// What the coordinator says of a global transaction.
+/// What DTM says of a global transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CoordinatorStatus {
     /// Not finished, or turned back for a while (dtm.md D22).
@@ -59,7 +59,7 @@ pub enum CoordinatorStatus {
     Failed,
 }
 
-/// How a global transaction ended, by history or, for foreign ones, by the coordinator.
+/// How a global transaction ended, by history or, for foreign ones, by DTM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
     /// All steps hold.
@@ -68,12 +68,12 @@ pub enum Ending {
     Undone,
     /// Not final: nothing may be concluded.
     Open,
-    /// Neither history nor the coordinator knows the gid, e.g. a branch called by hand.
+    /// Neither history nor DTM knows the gid, e.g. a branch called by hand.
     Foreign,
 }
 
 impl Snapshot {
-    /// How the global transaction ended. History decides; the coordinator is asked for what history does not know.
+    /// How the global transaction ended. History decides; DTM is asked for what history does not know.
     #[must_use]
     pub fn ending(&self, gid: &str) -> Ending {
         if let Some(transaction) = self.transactions.get(gid) {
@@ -85,7 +85,7 @@ impl Snapshot {
                 }
             };
         }
-        match self.coordinator.get(gid) {
+        match self.dtm.as_ref().and_then(|entries| entries.get(gid)) {
             Some(CoordinatorStatus::Succeeded) => Ending::Applied,
             Some(CoordinatorStatus::Failed) => Ending::Undone,
             Some(CoordinatorStatus::Open) => Ending::Open,
@@ -104,8 +104,9 @@ impl Snapshot {
     pub fn rows(&self) -> Rows<'_> {
         let mut rows = Rows::new();
         for (participant, ops) in &self.branch_ops {
+            // Also where there is none: who was asked and has lost everything is not who was never asked.
+            let branch = rows.entry(participant.as_str()).or_default();
             for op in ops {
-                let branch = rows.entry(participant.as_str()).or_default();
                 branch.insert((op.gid.as_str(), op.branch_id.as_str(), op.op.as_str()), op.status());
             }
         }
