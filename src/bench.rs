@@ -1,52 +1,56 @@
 //! `amends bench`: raw DTM against the orchestrator in alternating rounds on one machine. What is compared is the same
-//! work on the same no-op participant, each side with a DTM server and a store of its own; never both under load.
+//! work on a no-op participant of the same kind, each side with processes and a store of its own; never two under load.
+mod arena;
+mod budget;
 mod case;
+mod lineup;
 mod load;
 mod noop;
 mod processes;
 mod raw;
 mod report;
+mod store;
+mod systems;
 mod through;
+mod witness;
 
-use crate::demo::shop::Shop;
 use crate::exit::Exit;
 use crate::output::{Format, Paint, print_json, print_text};
-use amends_dtm::Gid;
-use amends_dtm::client::{DtmClient, DtmEndpoints, DtmStatus};
-use amends_stack::{Role, Stack, StackConfig};
 use anyhow::{Context as _, bail};
+use arena::Arena;
 use case::Case;
 use indicatif::{ProgressBar, ProgressStyle};
-use load::{Side, Span};
-use noop::Participant;
-use processes::{Dtm, Orchestrator};
-use raw::Raw;
-use report::{Pair, Row};
+use lineup::{Coordinator, Lineup};
+use load::Span;
+use report::{Report, Row};
 use std::num::NonZeroUsize;
 use std::path::Path;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
-use through::{Deed, Through};
+use std::time::Duration;
+use store::Store;
 use tonic::transport::{Channel, Endpoint};
 
 /// A global transaction that takes longer breaks the run off: something is stuck.
 const ATTEMPT_LIMIT: Duration = Duration::from_secs(30);
-/// DTM's own status may go backwards for a while (dtm.md D22).
-const DTM_LIMIT: Duration = Duration::from_secs(30);
-const DTM_LOOK: Duration = Duration::from_millis(50);
 /// Rounds of each side where the command line names none.
 const QUICK_ROUNDS: usize = 5;
 const FULL_ROUNDS: usize = 7;
 
-/// Measures what the orchestrator costs: raw DTM against the orchestrator on this machine
+/// Measures the orchestrator against raw DTM on this machine
+///
+/// Sides are raw DTM on each store, the orchestrator with a DTM server on each store, and the orchestrator alone
+/// (embedded); each has a round in turn, again and again. A row compares an orchestrator with raw DTM: one on DTM with
+/// raw DTM on the same store, the embedded one with raw DTM on every store.
 #[derive(Debug, clap::Args)]
 pub struct Bench {
-    /// Short rounds: about four minutes in all
+    /// Short rounds: about eight minutes in all, instead of half an hour
     #[arg(long)]
     quick: bool,
-    /// Store of the DTM servers
-    #[arg(long, value_enum, default_value = "boltdb")]
-    store: Store,
+    /// Who drives the orchestrator's side, one or more
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "WHICH", default_value = "dtm,embedded")]
+    coordinator: Vec<Coordinator>,
+    /// Stores of the DTM servers, one or more [default: boltdb, and redis where redis-server is installed]
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "STORE")]
+    store: Vec<Store>,
     /// Rounds of each side [default: 5 with --quick, else 7]
     #[arg(long, value_name = "N")]
     rounds: Option<NonZeroUsize>,
@@ -58,96 +62,67 @@ pub struct Bench {
     in_flight: Vec<NonZeroUsize>,
 }
 
-#[derive(Debug, Clone, Copy, clap::ValueEnum)]
-enum Store {
-    /// DTM's embedded one
-    Boltdb,
-}
-
-impl Store {
-    fn name(self) -> &'static str {
-        match self {
-            Store::Boltdb => "boltdb",
-        }
-    }
-}
-
 impl Bench {
     /// Runs the verb.
     pub async fn run(self, format: Format) -> anyhow::Result<Exit> {
         let folder = tempfile::Builder::new().prefix("amends-bench-").tempdir().context("make a folder")?;
         let shutdown = amends_serve::shutdown::signal();
-        let rows = tokio::select! {
-            rows = self.measure(folder.path()) => rows?,
+        let report = tokio::select! {
+            report = self.measure(folder.path()) => report?,
             () = shutdown => bail!("stopped before its end"),
         };
         match format {
-            Format::Json => print_json(&report::json(&rows))?,
-            Format::Text => print_text(&report::text(&rows, Paint::detect()))?,
+            Format::Json => print_json(&report.json())?,
+            Format::Text => print_text(&report.text(Paint::detect()))?,
         }
         Ok(Exit::Ok)
     }
 
-    async fn measure(&self, folder: &Path) -> anyhow::Result<Vec<Row>> {
-        let binary = tokio::task::spawn_blocking(amends_dtm::binary::locate).await??;
-        let participant = Participant::start().await?;
-        let raw = Dtm::start(&binary, &folder.join("raw")).await?;
-        let bar = self.progress()?;
+    async fn measure(&self, folder: &Path) -> anyhow::Result<Report> {
+        let stores = self.stores();
+        let drivers = lineup::drivers(&self.coordinator, &stores);
+        let bar = self.progress(stores.len() + drivers.len())?;
+        let lineup = Lineup::start(folder, &stores, drivers).await?;
         let (checkouts, noops): (Vec<_>, Vec<_>) =
             self.cases.iter().copied().partition(|case| *case == Case::Checkout);
-        let mut rows = Vec::new();
+        let mut report = Report::default();
         if !noops.is_empty() {
-            let own = Dtm::start(&binary, &folder.join("dtm")).await?;
-            let orchestrator = Orchestrator::start(&folder.join("amends"), own, &participant).await?;
+            let all = lineup.orchestrators().await?;
             for case in noops {
-                let deed = Deed::Noop(case.shape());
-                let through = Through::new(&orchestrator.address, deed).await?;
-                let raw_side = Raw::new(&raw.client, &participant, case.shape()).await?;
-                let arena = Arena::new(case, (raw_side, &raw.client), (through, &orchestrator.dtm.client));
-                rows.extend(self.case(&arena, &bar).await?);
+                report.rows.extend(self.case(&lineup.against(case, &all).await?, &bar).await?);
             }
+            report.looks += lineup::verdict(all.iter().map(|one| &*one.witness))?;
         }
         if let Some(case) = checkouts.first().copied() {
-            let program = std::env::current_exe().context("find this program")?;
-            let stack = Stack::start(StackConfig::new(program, folder.join("stack"))).await?;
-            let outcome = self.checkout(case, &stack, &raw.client, &participant, &bar).await;
-            stack.stop().await;
-            rows.extend(outcome?);
+            let all = lineup.systems().await?;
+            report.rows.extend(self.case(&lineup.against_systems(case, &all).await?, &bar).await?);
+            report.looks += lineup::verdict(all.iter().map(|one| &*one.witness))?;
+            futures::future::join_all(all.into_iter().map(systems::System::stop)).await;
         }
         bar.finish_and_clear();
-        Ok(rows)
+        Ok(report)
     }
 
-    async fn checkout(
-        &self,
-        case: Case,
-        stack: &Stack,
-        raw_dtm: &DtmClient,
-        participant: &Participant,
-        bar: &ProgressBar,
-    ) -> anyhow::Result<Vec<Row>> {
-        through::seed(&Shop::open(stack).await?).await?;
-        let grpc = format!("grpc://{}", stack.address(Role::Dtm));
-        let own_dtm = DtmClient::new(&DtmEndpoints::parse(&grpc, stack.dtm_http().as_deref())?)?;
-        let through = Through::new(&stack.address(Role::Orchestrator), Deed::Checkout).await?;
-        let raw = Raw::new(raw_dtm, participant, case.shape()).await?;
-        self.case(&Arena::new(case, (raw, raw_dtm), (through, &own_dtm)), bar).await
-    }
-
-    /// One case at each load, in pairs of rounds; who goes first alternates too.
+    /// One case at each load.
     async fn case(&self, arena: &Arena, bar: &ProgressBar) -> anyhow::Result<Vec<Row>> {
         let mut rows = Vec::new();
         for in_flight in self.in_flight.iter().map(|number| number.get()) {
             bar.set_message(format!("{}, {in_flight} in flight", arena.case.name()));
-            let mut pairs = Vec::new();
+            let mut heats = Vec::new();
             for number in 0..self.rounds() {
-                let pair = arena.pair(number, in_flight, self.span());
-                pairs.push(pair.await.with_context(|| arena.case.name())?);
-                bar.inc(1);
+                let heat = arena.heat(number, in_flight, self.span(), || bar.inc(1));
+                heats.push(heat.await.with_context(|| arena.case.name())?);
             }
-            rows.push(Row::of(arena.case, self.store.name(), in_flight, &pairs));
+            rows.extend(report::rows(arena.case, in_flight, &heats));
         }
         Ok(rows)
+    }
+
+    fn stores(&self) -> Vec<Store> {
+        let mut stores = if self.store.is_empty() { lineup::usual_stores() } else { self.store.clone() };
+        stores.sort_unstable();
+        stores.dedup();
+        stores
     }
 
     fn rounds(&self) -> usize {
@@ -155,73 +130,16 @@ impl Bench {
     }
 
     fn span(&self) -> Span {
-        let (ramp, measured) = if self.quick { (250, 1_000) } else { (500, 3_000) };
+        let (ramp, measured) = if self.quick { (200, 800) } else { (500, 3_000) };
         Span { ramp: Duration::from_millis(ramp), measured: Duration::from_millis(measured) }
     }
 
     /// Shown on a terminal only, on standard error.
-    fn progress(&self) -> anyhow::Result<ProgressBar> {
-        let rounds = self.cases.len() * self.in_flight.len() * self.rounds();
+    fn progress(&self, sides: usize) -> anyhow::Result<ProgressBar> {
+        let rounds = self.cases.len() * self.in_flight.len() * self.rounds() * sides;
         let bar = ProgressBar::new(u64::try_from(rounds)?);
-        let style = ProgressStyle::with_template("{bar:40} {pos}/{len} pairs of rounds, {msg}");
+        let style = ProgressStyle::with_template("{bar:40} {pos}/{len} rounds, {eta} to go: {msg}");
         Ok(bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())))
-    }
-}
-
-/// Both sides of one case.
-struct Arena {
-    case: Case,
-    raw: Corner,
-    through: Corner,
-}
-
-struct Corner {
-    side: Arc<Side>,
-    dtm: DtmClient,
-}
-
-impl Arena {
-    fn new(case: Case, raw: (Raw, &DtmClient), through: (Through, &DtmClient)) -> Arena {
-        let corner = |side, dtm: &DtmClient| Corner { side: Arc::new(side), dtm: dtm.clone() };
-        Arena {
-            case,
-            raw: corner(Side::Raw(Box::new(raw.0)), raw.1),
-            through: corner(Side::Through(Box::new(through.0)), through.1),
-        }
-    }
-
-    async fn pair(&self, number: usize, in_flight: usize, span: Span) -> anyhow::Result<Pair> {
-        if number.is_multiple_of(2) {
-            let raw = self.round(&self.raw, in_flight, span).await.context("raw DTM")?;
-            let through = self.round(&self.through, in_flight, span).await.context("orchestrator")?;
-            return Ok(Pair { raw, through });
-        }
-        let through = self.round(&self.through, in_flight, span).await.context("orchestrator")?;
-        let raw = self.round(&self.raw, in_flight, span).await.context("raw DTM")?;
-        Ok(Pair { raw, through })
-    }
-
-    /// A round, and the proof that DTM itself sees the last ones end as they should; so nothing of it runs on.
-    async fn round(&self, corner: &Corner, in_flight: usize, span: Span) -> anyhow::Result<load::Round> {
-        let round = load::round(&corner.side, in_flight, span).await?;
-        for gid in &round.sample {
-            dtm_agrees(&corner.dtm, gid, self.case.shape().dtm_status()).await?;
-        }
-        Ok(round)
-    }
-}
-
-async fn dtm_agrees(dtm: &DtmClient, gid: &Gid, wanted: DtmStatus) -> anyhow::Result<()> {
-    let deadline = Instant::now() + DTM_LIMIT;
-    loop {
-        let status = dtm.query(gid).await?.map(|view| view.status);
-        if status == Some(wanted) {
-            return Ok(());
-        }
-        if Instant::now() >= deadline {
-            bail!("DTM says {status:?} of {gid} instead of {wanted:?}");
-        }
-        tokio::time::sleep(DTM_LOOK).await;
     }
 }
 

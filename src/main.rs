@@ -130,6 +130,8 @@ mod tests {
             "amends replay --data tests/data/northwind --mode tcc --stock-factor 0.5 --decline-every 10 --concurrency 1",
             "amends check --target h:1 --output json",
             "amends bench --quick --store boltdb --rounds 5 --cases saga2,saga2_refused --in-flight 1,16",
+            "amends bench --store boltdb,redis,postgres --coordinator dtm,embedded",
+            "amends bench --coordinator auto",
             "amends completions bash",
         ] {
             assert!(parses(line), "{line}");
@@ -143,7 +145,8 @@ mod tests {
             "amends get",
             "amends get a --business-key b",
             "amends cancel a",
-            "amends bench --store redis",
+            "amends bench --store mysql",
+            "amends bench --coordinator raw",
             "amends demo --coordinator both",
             "amends replay --data x --target h:1 --coordinator embedded",
             "amends list --status walking",

@@ -1,5 +1,4 @@
-//! What is measured: the cases, the shape of each one's no-op global transactions, and what they must reach
-//! (design.md §7). Knows no process and no client.
+//! What is measured: the cases, and the shape of each one's no-op global transactions. Knows no process and no client.
 use amends_dtm::client::DtmStatus;
 use amends_dtm::{BranchId, Op};
 use amends_proto::amends::v1::{Mode, Status};
@@ -63,21 +62,6 @@ impl Case {
         };
         Shape { mode, steps, end }
     }
-
-    /// The least ratio to raw DTM that is asked for; `None` = only reported.
-    pub fn least_ratio(self, in_flight: usize) -> Option<f64> {
-        match self {
-            Case::Saga2 | Case::Tcc2 if in_flight >= 16 => Some(0.65),
-            Case::Checkout if in_flight >= 16 => Some(0.5),
-            Case::Saga2 | Case::Saga7 | Case::Tcc2 | Case::Saga2Refused | Case::Checkout => None,
-        }
-    }
-
-    /// The most milliseconds that may be added to the 99th percentile of raw DTM; `None` = only reported.
-    pub fn most_added_ms(self, in_flight: usize, raw_p99_ms: f64) -> Option<f64> {
-        // What the five services take is not the orchestrator's.
-        (in_flight == 16 && self != Case::Checkout).then(|| raw_p99_ms.max(10.0))
-    }
 }
 
 impl Shape {
@@ -128,16 +112,6 @@ mod tests {
         };
         let calls = Case::ALL.map(last);
         assert_eq!(calls, ["02 action", "07 action", "01 confirm", "01 compensate", "07 action"]);
-    }
-
-    #[test]
-    fn budgets_are_those_of_the_design() {
-        assert_eq!(Case::Saga2.least_ratio(1), None);
-        assert_eq!(Case::Tcc2.least_ratio(64), Some(0.65));
-        assert_eq!(Case::Checkout.least_ratio(16), Some(0.5));
-        assert_eq!(Case::Saga2.most_added_ms(16, 4.0), Some(10.0));
-        assert_eq!(Case::Saga2.most_added_ms(16, 25.0), Some(25.0));
-        assert_eq!(Case::Saga2.most_added_ms(64, 25.0), None);
     }
 
     #[test]

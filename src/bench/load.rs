@@ -22,6 +22,22 @@ impl Side {
             Side::Through(through) => through.one().await,
         }
     }
+
+    /// That this side itself has the end, where it can be asked.
+    pub async fn ended(&self, gid: &Gid) -> anyhow::Result<()> {
+        match self {
+            Side::Raw(_) => Ok(()),
+            Side::Through(through) => through.ended(gid).await,
+        }
+    }
+
+    /// After the clock has stopped.
+    async fn answered(&self, gid: &Gid) {
+        match self {
+            Side::Raw(_) => {}
+            Side::Through(through) => through.answered(gid).await,
+        }
+    }
 }
 
 /// How long a round lasts.
@@ -84,7 +100,9 @@ async fn work(side: &Side, until: Instant) -> anyhow::Result<(Vec<Done>, Option<
         if began >= until {
             return Ok((all, last));
         }
-        last = Some(side.one().await?);
+        let gid = side.one().await?;
         all.push(Done { began, ended: Instant::now() });
+        side.answered(&gid).await;
+        last = Some(gid);
     }
 }

@@ -1,5 +1,6 @@
 //! The participant that does nothing, and tells who waits for it that a certain branch call came. It runs in the
-//! measuring process, for raw DTM and for the orchestrator alike: telling costs the raw client no further call.
+//! measuring process, for raw DTM and for the orchestrators alike: telling costs the raw client no further call.
+use super::witness::Witness;
 use amends_dtm::{BranchId, Gid, Op, metadata};
 use amends_proto::amends::v1::noop_server::{Noop, NoopServer};
 use amends_serve::{grpc, listener};
@@ -19,12 +20,12 @@ pub struct Participant {
 }
 
 impl Participant {
-    /// Starts it on a free port.
-    pub async fn start() -> anyhow::Result<Participant> {
+    /// Starts it on a free port. A witness looks at a sample of its calls before they are answered.
+    pub async fn start(witness: Option<Arc<Witness>>) -> anyhow::Result<Participant> {
         let listener = listener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
         let address = listener.local_addr()?;
         let ends = Ends::default();
-        let routes = Routes::new(NoopServer::new(Service { ends: ends.clone() }));
+        let routes = Routes::new(NoopServer::new(Service { ends: ends.clone(), witness }));
         let server = tokio::spawn(async move {
             let served = grpc::serve(listener, routes, grpc::GrpcOptions::default(), std::future::pending());
             if let Err(error) = served.await {
@@ -78,32 +79,40 @@ impl Ends {
 
 struct Service {
     ends: Ends,
+    witness: Option<Arc<Witness>>,
 }
 
 impl Service {
-    fn done(&self, request: &Request<()>) -> Response<()> {
+    async fn called(&self, request: Request<()>) {
         let text =
             |key| request.metadata().get(key).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        self.ends.called(text(metadata::GID), text(metadata::BRANCH_ID), text(metadata::OP));
-        Response::new(())
+        let (gid, branch_id, op) = (text(metadata::GID), text(metadata::BRANCH_ID), text(metadata::OP));
+        if let Some(witness) = &self.witness {
+            witness.called(gid, branch_id, op).await;
+        }
+        self.ends.called(gid, branch_id, op);
     }
 }
 
 #[tonic::async_trait]
 impl Noop for Service {
     async fn r#do(&self, request: Request<()>) -> Result<Response<()>, Status> {
-        Ok(self.done(&request))
+        self.called(request).await;
+        Ok(Response::new(()))
     }
 
     async fn confirm(&self, request: Request<()>) -> Result<Response<()>, Status> {
-        Ok(self.done(&request))
+        self.called(request).await;
+        Ok(Response::new(()))
     }
 
     async fn undo(&self, request: Request<()>) -> Result<Response<()>, Status> {
-        Ok(self.done(&request))
+        self.called(request).await;
+        Ok(Response::new(()))
     }
 
-    async fn refuse(&self, _: Request<()>) -> Result<Response<()>, Status> {
+    async fn refuse(&self, request: Request<()>) -> Result<Response<()>, Status> {
+        self.called(request).await;
         Err(Status::aborted("REFUSED|as asked"))
     }
 }

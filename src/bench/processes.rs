@@ -1,15 +1,19 @@
-//! The processes under load: DTM servers, and an orchestrator that knows no participant but the no-op one.
+//! The processes under load: DTM servers, and orchestrators that know no participant but a no-op one.
 //! Dropping one kills it. Knows how they are started, nothing of what they are asked.
 use super::noop::Participant;
+use super::store::{Backing, Store};
+use super::witness::Witness;
 use crate::connect::Target;
 use amends_dtm::binary::DtmBinary;
 use amends_dtm::client::DtmClient;
 use amends_dtm::launcher::{DtmPorts, LocalDtm};
 use amends_dtm::plan_mac::PlanMacKey;
+use amends_stack::Tethered;
 use anyhow::{Context as _, bail};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::process::{Child, ChildStdin, Command};
 
@@ -18,56 +22,86 @@ const START_LIMIT: Duration = Duration::from_secs(30);
 /// Between two looks whether it listens.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// A running DTM server.
-pub struct Dtm {
-    pub client: DtmClient,
-    local: LocalDtm,
-    _child: Child,
+/// Who drives an orchestrator's global transactions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Driver {
+    /// A DTM server with this store.
+    Dtm(Store),
+    /// The orchestrator's own engine.
+    Embedded,
 }
 
-impl Dtm {
-    /// Starts one with a store of its own.
-    pub async fn start(binary: &DtmBinary, folder: &Path) -> anyhow::Result<Dtm> {
-        let local = LocalDtm::new(binary.clone(), folder.to_owned(), DtmPorts::free()?);
-        let mut child = local.spawn()?;
-        let client = local.wait_ready(&mut child, START_LIMIT).await?;
-        Ok(Dtm { client, local, _child: child })
+impl Driver {
+    /// The coordinator, as rows name it.
+    pub fn coordinator(self) -> &'static str {
+        match self {
+            Driver::Dtm(_) => "dtm",
+            Driver::Embedded => "embedded",
+        }
+    }
+
+    /// What the coordinator keeps its state on, as rows name it.
+    pub fn store(self) -> &'static str {
+        match self {
+            Driver::Dtm(store) => store.name(),
+            // History is all the state that it has.
+            Driver::Embedded => "sqlite",
+        }
     }
 }
 
-/// A running orchestrator, and the DTM server behind it.
+/// A running DTM server with a store of its own.
+pub struct Dtm {
+    pub client: DtmClient,
+    local: LocalDtm,
+    _process: Tethered,
+    _backing: Backing,
+}
+
+impl Dtm {
+    /// Starts one.
+    pub async fn start(binary: &DtmBinary, folder: &Path, store: Store) -> anyhow::Result<Dtm> {
+        let backing = store.start().await?;
+        let mut local = LocalDtm::new(binary.clone(), folder.to_owned(), DtmPorts::free()?);
+        local.store.clone_from(&backing.settings);
+        let mut process = Tethered::spawn(local.command()?)?;
+        let client = local.wait_ready(process.child(), START_LIMIT).await?;
+        Ok(Dtm { client, local, _process: process, _backing: backing })
+    }
+}
+
+/// A running orchestrator, and the DTM server behind it, if there is one.
 pub struct Orchestrator {
     pub address: String,
-    pub dtm: Dtm,
+    pub driver: Driver,
+    pub dtm: Option<Dtm>,
+    pub witness: Arc<Witness>,
     _child: Child,
     /// The process ends when this closes, however we end.
     _lifeline: Option<ChildStdin>,
+    _participant: Participant,
 }
 
 impl Orchestrator {
-    /// Starts one on `dtm`; its store and its log are in `folder`.
-    pub async fn start(folder: &Path, dtm: Dtm, participant: &Participant) -> anyhow::Result<Orchestrator> {
+    /// Starts one with a no-op participant of its own; stores and logs are in `folder`.
+    pub async fn start(binary: &DtmBinary, folder: &Path, driver: Driver) -> anyhow::Result<Orchestrator> {
         std::fs::create_dir_all(folder).context("make a folder")?;
-        let key = folder.join("plan-mac");
-        PlanMacKey::generate()?.write_file(&key)?;
-        let log = std::fs::File::create(folder.join("orchestrator.log")).context("make a log")?;
+        let witness = Witness::new(folder);
+        let participant = Participant::start(Some(Arc::clone(&witness))).await?;
+        let dtm = match driver {
+            Driver::Dtm(store) => Some(Dtm::start(binary, &folder.join("dtm"), store).await?),
+            Driver::Embedded => None,
+        };
         let [address, relay] = free_addresses()?;
-        let endpoints = dtm.local.endpoints();
-        let mut child = Command::new(std::env::current_exe().context("find this program")?)
-            .args(["serve", "--exit-on-stdin-eof", "orchestrator", "--data-dir"])
-            .arg(folder)
-            .args(["--listen", &address, "--relay-listen", &relay])
-            .args(["--dtm", &format!("grpc://{}", endpoints.grpc)])
-            .args(["--dtm-http", &format!("http://{}", endpoints.http)])
-            .args(["--participant", &format!("noop={}", participant.address)])
-            .env("AMENDS_PLAN_MAC_KEY_FILE", &key)
-            .stdin(Stdio::piped())
-            .stdout(log.try_clone()?)
-            .stderr(log)
-            .process_group(0)
-            .kill_on_drop(true)
-            .spawn()
-            .context("start an orchestrator")?;
+        let mut command = command(folder, &participant)?;
+        command.args(["--listen", &address, "--relay-listen", &relay]);
+        command.args(["--coordinator", driver.coordinator()]);
+        if let Some(dtm) = &dtm {
+            let endpoints = dtm.local.endpoints();
+            command.args(["--dtm", &format!("grpc://{}", endpoints.grpc)]);
+            command.args(["--dtm-http", &format!("http://{}", endpoints.http)]);
+        }
+        let mut child = command.spawn().context("start an orchestrator")?;
         // Waiting for a child closes its standard input.
         let lifeline = child.stdin.take();
         tokio::select! {
@@ -75,8 +109,32 @@ impl Orchestrator {
             ended = child.wait() => bail!("the orchestrator ended with {}", ended?),
             () = tokio::time::sleep(START_LIMIT) => bail!("the orchestrator does not listen"),
         }
-        Ok(Orchestrator { address, dtm, _child: child, _lifeline: lifeline })
+        let (_child, _lifeline, _participant) = (child, lifeline, participant);
+        Ok(Orchestrator { address, driver, dtm, witness, _child, _lifeline, _participant })
     }
+}
+
+/// An orchestrator that knows no participant but this one, and no setting but those it is given.
+fn command(folder: &Path, participant: &Participant) -> anyhow::Result<Command> {
+    let key = folder.join("plan-mac");
+    PlanMacKey::generate()?.write_file(&key)?;
+    let log = std::fs::File::create(folder.join("orchestrator.log")).context("make a log")?;
+    let mut command = Command::new(std::env::current_exe().context("find this program")?);
+    let settings = std::env::vars_os().map(|(name, _)| name);
+    for foreign in settings.filter(|name| name.to_string_lossy().starts_with("AMENDS_")) {
+        command.env_remove(foreign);
+    }
+    command
+        .args(["serve", "--exit-on-stdin-eof", "orchestrator", "--data-dir"])
+        .arg(folder)
+        .args(["--participant", &format!("noop={}", participant.address)])
+        .env("AMENDS_PLAN_MAC_KEY_FILE", &key)
+        .stdin(Stdio::piped())
+        .stdout(log.try_clone()?)
+        .stderr(log)
+        .process_group(0)
+        .kill_on_drop(true);
+    Ok(command)
 }
 
 /// Ends when somebody accepts connections there.

@@ -2,7 +2,7 @@
 use super::case::Shape;
 use super::noop::{Ends, Participant};
 use super::{ATTEMPT_LIMIT, channel};
-use amends_dtm::client::{DtmClient, SagaRequest, SagaStep, TccBranch, TccRequest};
+use amends_dtm::client::{DtmClient, SagaOrder, SagaRequest, SagaStep, TccBranch, TccRequest};
 use amends_dtm::{BranchId, Gid, Op, TransType, metadata};
 use amends_proto::amends::v1::Mode;
 use amends_proto::amends::v1::noop_client::NoopClient;
@@ -67,6 +67,7 @@ impl Raw {
         SagaRequest {
             gid: gid.clone(),
             steps: (0..self.shape.steps).map(step).collect(),
+            order: SagaOrder::Chain,
             retry_interval_s: RETRY_INTERVAL_S,
             request_timeout_s: REQUEST_TIMEOUT_S,
             timeout_to_fail_s: 0,

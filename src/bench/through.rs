@@ -1,8 +1,10 @@
 //! The orchestrator's side: `Start`, waiting for the end, of no-op plans or of checkouts. Knows no DTM.
 use super::ATTEMPT_LIMIT;
 use super::case::Shape;
+use super::witness::Witness;
 use crate::connect::{Connection, Target};
 use crate::demo::shop::{self, Shop};
+use crate::output::status_name;
 use crate::start::checkout_request;
 use amends_dtm::Gid;
 use amends_proto::amends::v1::transactions_client::TransactionsClient;
@@ -12,6 +14,7 @@ use amends_proto::pay::inventory::v1::RestockRequest;
 use amends_proto::pay::points::v1::GrantRequest;
 use anyhow::{Context as _, ensure};
 use prost::Message as _;
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// The caller under whose name global transactions are started.
@@ -33,19 +36,21 @@ pub enum Deed {
 pub struct Through {
     client: TransactionsClient<Connection>,
     deed: Deed,
+    witness: Arc<Witness>,
 }
 
 impl Through {
-    pub async fn new(target: &str, deed: Deed) -> anyhow::Result<Through> {
+    pub async fn new(target: &str, deed: Deed, witness: &Arc<Witness>) -> anyhow::Result<Through> {
         let target = Target { target: target.to_owned(), caller: CALLER.to_owned() };
-        Ok(Through { client: target.transactions().await?, deed })
+        Ok(Through { client: target.transactions().await?, deed, witness: Arc::clone(witness) })
     }
 
     /// From `Start` to its answer, which waits for the end.
     pub async fn one(&self) -> anyhow::Result<Gid> {
-        let (request, wanted) = match self.deed {
-            Deed::Noop(shape) => (noop_request(shape)?, shape.status()),
-            Deed::Checkout => (checkout(), Status::Succeeded),
+        let wanted = self.deed.end();
+        let request = match self.deed {
+            Deed::Noop(shape) => noop_request(shape)?,
+            Deed::Checkout => checkout(),
         };
         let request = StartRequest { wait_ms: i32::try_from(ATTEMPT_LIMIT.as_millis())?, ..request };
         let started = self.client.clone().start(request).await.context("start")?.into_inner();
@@ -58,6 +63,25 @@ impl Through {
             started.reason
         );
         Ok(Gid::parse(&started.gid)?)
+    }
+
+    /// The client has its answer: of a sample, the witness looks whether the end is durable.
+    pub async fn answered(&self, gid: &Gid) {
+        self.witness.answered(gid.as_str(), &status_name(self.deed.end())).await;
+    }
+
+    /// That history's own file has the end.
+    pub async fn ended(&self, gid: &Gid) -> anyhow::Result<()> {
+        self.witness.ended(gid.as_str(), &status_name(self.deed.end())).await
+    }
+}
+
+impl Deed {
+    fn end(self) -> Status {
+        match self {
+            Deed::Noop(shape) => shape.status(),
+            Deed::Checkout => Status::Succeeded,
+        }
     }
 }
 
