@@ -4,7 +4,9 @@ use crate::deeds::{Call, Deed};
 use crate::purchase::{Purchase, branch_ops};
 use crate::wire::{self, Reply, branch_metadata};
 use crate::world::{PATIENCE, World};
-use amends_dtm::client::{DtmStatus, DtmView, Registered, SagaRequest, SagaStep, TccBranch, TccRequest};
+use amends_dtm::client::{
+    DtmStatus, DtmView, Registered, SagaOrder, SagaRequest, SagaStep, TccBranch, TccRequest,
+};
 use amends_dtm::{BranchId, Gid, metadata};
 use prost::Message as _;
 use std::collections::BTreeMap;
@@ -55,6 +57,7 @@ pub fn saga(world: &World, gid: &Gid, steps: &[Step]) -> SagaRequest {
     SagaRequest {
         gid: gid.clone(),
         steps: steps.iter().map(step).collect(),
+        order: SagaOrder::Chain,
         retry_interval_s: RETRY_INTERVAL_S,
         request_timeout_s: 0,
         timeout_to_fail_s: 0,

@@ -1,5 +1,5 @@
 //! DTM attacked directly, past the orchestrator: nothing happens at participants that history did not decide
-//! (payments-domain §14, example 15; dtm.md D2, D10, D20).
+//! (payments-domain §14, example 15; dtm.md D2, D10, D20). About DTM alone: the embedded coordinator has no such door.
 use crate::stage::{all, story_of_dtm};
 use amends_dtm::Gid;
 use amends_dtm::client::{DtmError, SagaOrder, SagaRequest, SagaStep, TccRequest};

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use amends_dtm::binary::{DtmBinary, locate};
 use amends_dtm::client::{
-    DtmClient, DtmError, DtmStatus, DtmView, Registered, SagaRequest, SagaStep, TccBranch, TccRequest,
+    DtmClient, DtmError, DtmStatus, DtmView, Registered, SagaOrder, SagaRequest, SagaStep, TccBranch,
+    TccRequest,
 };
 use amends_dtm::launcher::{DtmPorts, LaunchError, LocalDtm};
 use amends_dtm::{BranchId, Gid};
@@ -49,6 +50,7 @@ impl World {
         SagaRequest {
             gid: gid.clone(),
             steps: payloads.iter().map(step).collect(),
+            order: SagaOrder::Chain,
             retry_interval_s: RETRY_INTERVAL_S,
             request_timeout_s: 0,
             timeout_to_fail_s: 0,

@@ -6,7 +6,7 @@ use crate::engine::HOLD_FORWARD;
 use crate::plan::{Mode, Plan};
 use amends_dtm::Gid;
 use amends_dtm::client::{
-    BranchStatus, DtmClient, DtmError, DtmStatus, SagaRequest, SagaStep, TccBranch, TccRequest,
+    BranchStatus, DtmClient, DtmError, DtmStatus, SagaOrder, SagaRequest, SagaStep, TccBranch, TccRequest,
 };
 use amends_proto::amends::v1::RunRequest;
 use bytes::Bytes;
@@ -63,6 +63,7 @@ impl DtmCoordinator {
         SagaRequest {
             gid: plan.gid().clone(),
             steps: plan.steps().iter().map(step).collect(),
+            order: order(plan),
             retry_interval_s: RETRY_INTERVAL_S,
             request_timeout_s: REQUEST_TIMEOUT_S,
             timeout_to_fail_s: 0,
@@ -94,6 +95,17 @@ impl DtmCoordinator {
         }
         Ok(())
     }
+}
+
+/// A graph is DTM's concurrent saga. One that DTM has no room for goes as a chain, which keeps its order too: then its
+/// steps run one after another.
+fn order(plan: &Plan) -> SagaOrder {
+    if !plan.is_graph() {
+        return SagaOrder::Chain;
+    }
+    let after = (0..plan.steps().len()).map(|step| plan.just_before(step).iter().collect());
+    let graph = SagaOrder::Graph(after.collect());
+    if graph.fits() { graph } else { SagaOrder::Chain }
 }
 
 impl Nudges {

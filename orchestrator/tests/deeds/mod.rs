@@ -1,5 +1,6 @@
 //! What the engine does on either coordinator, whichever the test binary names.
 
+pub mod graphs;
 pub mod world;
 
 use amends_dtm::plan_mac::PlanMacKey;

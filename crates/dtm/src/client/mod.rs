@@ -17,7 +17,7 @@ use crate::{Gid, TransType};
 
 pub use endpoints::DtmEndpoints;
 pub use error::DtmError;
-pub use request::{Registered, SagaRequest, SagaStep, TccBranch, TccRequest};
+pub use request::{Registered, SagaOrder, SagaRequest, SagaStep, TccBranch, TccRequest};
 pub use view::{BranchStatus, DtmBranch, DtmPage, DtmStatus, DtmSummary, DtmView, Woken};
 
 /// Deadline of a call unless [`DtmClient::with_deadline`] says otherwise.

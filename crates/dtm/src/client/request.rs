@@ -17,13 +17,18 @@ const HEADER_BYTES: usize = 800;
 const URL_BYTES: usize = 1024;
 const MAX_STEPS: usize = 999;
 
+/// Column of a saga's custom data.
+const CUSTOM_DATA_BYTES: usize = 1024;
+
 /// A saga for [`submit_saga`](super::DtmClient::submit_saga). Sending it again means sending exactly this.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SagaRequest {
     /// Its gid.
     pub gid: Gid,
-    /// Its steps; they become the branches `01`, `02`, … and run one after another.
+    /// Its steps; they become the branches `01`, `02`, …
     pub steps: Vec<SagaStep>,
+    /// Which of them waits for which.
+    pub order: SagaOrder,
     /// Seconds between DTM's polls, 1 to 3,600.
     pub retry_interval_s: u32,
     /// Seconds that one branch call may take; 0 = the server's setting.
@@ -32,6 +37,50 @@ pub struct SagaRequest {
     pub timeout_to_fail_s: u32,
     /// Metadata of every branch call.
     pub headers: BTreeMap<String, String>,
+}
+
+/// Which step of a saga waits for which. Compensations wait the other way round.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum SagaOrder {
+    /// Each for the one before it.
+    #[default]
+    Chain,
+    /// Each for the earlier ones, from 0, that stand at its place here; what does not wait runs at once.
+    Graph(Vec<Vec<usize>>),
+}
+
+impl SagaOrder {
+    /// Whether DTM has room for it: its SQL stores end a saga's custom data at 1,024 characters.
+    #[must_use]
+    pub fn fits(&self) -> bool {
+        self.custom_data().len() <= CUSTOM_DATA_BYTES
+    }
+
+    /// As DTM reads it: `{"concurrent":true,"orders":{"2":[0,1]}}`.
+    fn custom_data(&self) -> String {
+        match self {
+            Self::Chain => String::new(),
+            Self::Graph(after) => {
+                let waiting = after.iter().enumerate().filter(|(_, earlier)| !earlier.is_empty());
+                let orders: BTreeMap<usize, &Vec<usize>> = waiting.collect();
+                serde_json::json!({"concurrent": true, "orders": orders}).to_string()
+            }
+        }
+    }
+
+    /// An index that is none makes DTM panic at each poll (dtm.md D8).
+    fn check(&self, steps: usize) -> Result<(), DtmError> {
+        let Self::Graph(after) = self else { return Ok(()) };
+        let earlier_only = after.iter().enumerate().all(|(step, waits)| waits.iter().all(|it| *it < step));
+        if after.len() != steps || !earlier_only {
+            return Err(invalid("each step of a saga has its row of earlier steps to wait for".to_owned()));
+        }
+        if self.fits() {
+            Ok(())
+        } else {
+            Err(invalid(format!("the order of the steps exceeds {CUSTOM_DATA_BYTES} bytes")))
+        }
+    }
 }
 
 /// One step of a saga.
@@ -94,6 +143,7 @@ impl SagaRequest {
             check_url(&step.action)?;
             check_url(&step.compensate)?;
         }
+        self.order.check(self.steps.len())?;
         let steps = serde_json::to_string(&self.steps).map_err(|error| invalid(error.to_string()))?;
         let times = [self.retry_interval_s, self.request_timeout_s, self.timeout_to_fail_s];
         Ok(DtmRequest {
@@ -101,6 +151,7 @@ impl SagaRequest {
             trans_type: TransType::Saga.to_string(),
             trans_options: Some(options(times, &self.headers)?),
             bin_payloads: self.steps.iter().map(|step| step.payload.clone()).collect(),
+            customed_data: self.order.custom_data(),
             steps,
             ..Default::default()
         })
@@ -176,7 +227,7 @@ fn invalid(text: String) -> DtmError {
 
 #[cfg(test)]
 mod tests {
-    use super::{SagaRequest, SagaStep, TccBranch};
+    use super::{SagaOrder, SagaRequest, SagaStep, TccBranch};
     use crate::{BranchId, Gid};
     use prost::bytes::Bytes;
     use std::collections::BTreeMap;
@@ -193,6 +244,7 @@ mod tests {
         SagaRequest {
             gid: Gid::generate(),
             steps: vec![step(), step()],
+            order: SagaOrder::Chain,
             retry_interval_s: 60,
             request_timeout_s: 0,
             timeout_to_fail_s: 0,
@@ -210,10 +262,24 @@ mod tests {
     }
 
     #[test]
+    fn the_order_of_a_graph_is_said_in_dtms_terms() {
+        assert_eq!(saga().to_message().unwrap().customed_data, "");
+        let graph = SagaOrder::Graph(vec![vec![], vec![], vec![0, 1]]);
+        let message = SagaRequest { steps: vec![step(); 3], order: graph, ..saga() }.to_message().unwrap();
+        assert_eq!(message.customed_data, r#"{"concurrent":true,"orders":{"2":[0,1]}}"#);
+    }
+
+    #[test]
     fn what_would_poison_dtm_is_not_sent() {
         let long: String = "x".repeat(900);
+        let graph = |after| SagaOrder::Graph(after);
+        let wide = (0..50).map(|step| (0..step).collect()).collect();
+        assert!(!graph(wide).fits());
         let bad = [
             SagaRequest { steps: vec![], ..saga() },
+            SagaRequest { order: graph(vec![vec![]]), ..saga() },
+            SagaRequest { order: graph(vec![vec![], vec![1]]), ..saga() },
+            SagaRequest { order: graph(vec![vec![], vec![7]]), ..saga() },
             SagaRequest { retry_interval_s: 0, ..saga() },
             SagaRequest { retry_interval_s: 3601, ..saga() },
             SagaRequest { headers: BTreeMap::from([("h".into(), long)]), ..saga() },

@@ -33,9 +33,18 @@ pub struct Call {
 #[derive(Default)]
 struct State {
     calls: Mutex<Vec<Call>>,
-    script: Mutex<HashMap<(String, String), Status>>,
+    script: Mutex<HashMap<(String, String), Scripted>>,
     count: watch::Sender<usize>,
 }
+
+enum Scripted {
+    Now(Status),
+    /// OK, once the gate is gone.
+    Held(watch::Receiver<()>),
+}
+
+/// Holds one call of a branch; it is answered when this is dropped.
+pub struct Gate(#[allow(dead_code, reason = "it is its end that tells")] watch::Sender<()>);
 
 /// The branches of one test.
 pub struct Branches {
@@ -63,8 +72,18 @@ impl Branches {
 
     /// The next call of this op of this branch is answered so; later ones are answered OK.
     pub fn answer(&self, op: &str, branch_id: &str, code: Code, message: &str) {
-        let key = (op.to_owned(), branch_id.to_owned());
-        self.state.script.lock().unwrap().insert(key, Status::new(code, message));
+        self.script(op, branch_id, Scripted::Now(Status::new(code, message)));
+    }
+
+    /// The next call of this op of this branch is answered OK when the gate is dropped.
+    pub fn hold(&self, op: &str, branch_id: &str) -> Gate {
+        let (gate, held) = watch::channel(());
+        self.script(op, branch_id, Scripted::Held(held));
+        Gate(gate)
+    }
+
+    fn script(&self, op: &str, branch_id: &str, scripted: Scripted) {
+        self.state.script.lock().unwrap().insert((op.to_owned(), branch_id.to_owned()), scripted);
     }
 
     pub fn calls(&self) -> Vec<Call> {
@@ -79,14 +98,24 @@ impl Branches {
     }
 
     pub async fn until(&self, order: &str, patience: Duration) {
+        let in_time = self.comes_to(|calls| calls == order, patience).await;
+        assert!(in_time, "expected {order}, got {}", self.order());
+    }
+
+    /// Waits until each of these calls, like `action 01`, has come at least once.
+    pub async fn until_all(&self, wanted: &[&str], patience: Duration) {
+        let all = |calls: &str| wanted.iter().all(|call| calls.split(", ").any(|it| it == *call));
+        assert!(self.comes_to(all, patience).await, "expected {wanted:?}, got {}", self.order());
+    }
+
+    async fn comes_to(&self, wanted: impl Fn(&str) -> bool, patience: Duration) -> bool {
         let mut count = self.state.count.subscribe();
         let arrived = async {
-            while self.order() != order {
+            while !wanted(&self.order()) {
                 count.changed().await.unwrap();
             }
         };
-        let in_time = tokio::time::timeout(patience, arrived).await;
-        assert!(in_time.is_ok(), "expected {order}, got {}", self.order());
+        tokio::time::timeout(patience, arrived).await.is_ok()
     }
 }
 
@@ -147,7 +176,14 @@ impl UnaryService<Bytes> for Record {
         self.state.calls.lock().unwrap().push(call);
         self.state.count.send_modify(|count| *count += 1);
         let scripted = self.state.script.lock().unwrap().remove(&key);
-        Box::pin(async move { scripted.map_or(Ok(Response::new(Bytes::new())), Err) })
+        Box::pin(async move {
+            match scripted {
+                Some(Scripted::Now(status)) => return Err(status),
+                Some(Scripted::Held(mut gate)) => drop(gate.changed().await),
+                None => {}
+            }
+            Ok(Response::new(Bytes::new()))
+        })
     }
 }
 
