@@ -1,12 +1,15 @@
 //! Flags of the orchestrator's process, checked before a port opens.
 
 use crate::definitions::StepTimes;
+use crate::engine::AuditSettings;
 use amends_dtm::client::DtmEndpoints;
 use amends_serve::ProcessArgs;
 use anyhow::{Context as _, bail};
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroU32;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Default port of the API.
 pub const API_PORT: u16 = 7400;
@@ -71,6 +74,40 @@ pub struct Args {
     /// Milliseconds that all tries of a TCC may take together
     #[arg(long, env = "AMENDS_TRY_PHASE_MS", default_value_t = 90_000, value_parser = clap::value_parser!(u64).range(100..))]
     pub(crate) try_phase_ms: u64,
+    #[command(flatten)]
+    pub(crate) audit: AuditArgs,
+}
+
+/// How hard the auditor looks for disagreements between history, DTM and the participants.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct AuditArgs {
+    /// Milliseconds between two passes of the auditor
+    #[arg(long, env = "AMENDS_AUDIT_INTERVAL_MS", default_value_t = 60_000, value_parser = clap::value_parser!(u64).range(100..=3_600_000))]
+    audit_interval_ms: u64,
+    /// Milliseconds that a difference must last to be a disagreement: two retry intervals of DTM
+    #[arg(long, env = "AMENDS_AUDIT_PATIENCE_MS", default_value_t = 120_000, value_parser = clap::value_parser!(u64).range(..=86_400_000))]
+    audit_patience_ms: u64,
+    /// Calls a second that the auditor may make to participants and to DTM, together
+    #[arg(long, env = "AMENDS_AUDIT_CALLS_PER_SECOND", default_value = "20", value_parser = audit_rate)]
+    audit_calls_per_second: NonZeroU32,
+}
+
+/// Beyond it, calls cannot be spread over a second any more: timers go by milliseconds.
+const MAX_AUDIT_RATE: u32 = 500;
+
+fn audit_rate(text: &str) -> Result<NonZeroU32, String> {
+    let rate = text.parse().ok().filter(|rate: &NonZeroU32| rate.get() <= MAX_AUDIT_RATE);
+    rate.ok_or_else(|| format!("must be 1 to {MAX_AUDIT_RATE}"))
+}
+
+impl AuditArgs {
+    pub(crate) fn settings(&self) -> AuditSettings {
+        AuditSettings {
+            interval: Duration::from_millis(self.audit_interval_ms),
+            patience: Duration::from_millis(self.audit_patience_ms),
+            calls_per_second: self.audit_calls_per_second,
+        }
+    }
 }
 
 impl Args {

@@ -3,7 +3,7 @@
 use crate::api::{Addresses, MAX_WATCHERS, OperationsService, TransactionsService, Watchers};
 use crate::config::{API_PORT, Args};
 use crate::coordinator::{AbsentDtm, Coordinator, Coordinators, DtmCoordinator};
-use crate::engine::{Engine, EngineParts, EngineTimes, Lanes};
+use crate::engine::{Auditor, Engine, EngineParts, EngineTimes, Lanes};
 use crate::history::{History, HistoryReader, HistoryWriter};
 use crate::relay::RelayService;
 use amends_dtm::client::{DtmClient, DtmEndpoints};
@@ -46,6 +46,7 @@ pub async fn run(args: Args, shutdown: impl Future<Output = ()> + Send) -> anyho
     let coordinator = engine.coordinators().own().name();
     tracing::info!(open, coordinator, relay = %relay_address, "the orchestrator takes up its work");
     let mut watch = tokio::spawn(Arc::clone(&engine).watch());
+    let mut audit = tokio::spawn(Auditor::new(Arc::clone(&engine), args.audit.settings()).run());
 
     let (dtm_grpc, dtm_http) = dtm.map(|dtm| (dtm.grpc, dtm.http)).unwrap_or_default();
     let addresses = Addresses { psp: args.psp.clone(), dtm_grpc, dtm_http };
@@ -64,9 +65,11 @@ pub async fn run(args: Args, shutdown: impl Future<Output = ()> + Send) -> anyho
     tokio::select! {
         served = async { futures::try_join!(relay, api) } => drop(served?),
         ended = &mut watch => anyhow::bail!("the silence watch ended: {ended:?}"),
+        ended = &mut audit => anyhow::bail!("the auditor ended: {ended:?}"),
         () = writer.ended() => anyhow::bail!("the history writer ended"),
     }
     watch.abort();
+    audit.abort();
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 mod m0001_history;
 mod m0002_replicas;
+mod m0003_attention;
 
 use sea_orm_migration::prelude::*;
 
@@ -11,6 +12,10 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_history::Migration), Box::new(m0002_replicas::Migration)]
+        vec![
+            Box::new(m0001_history::Migration),
+            Box::new(m0002_replicas::Migration),
+            Box::new(m0003_attention::Migration),
+        ]
     }
 }

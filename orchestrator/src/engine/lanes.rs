@@ -104,6 +104,12 @@ impl Lanes {
 }
 
 impl Lane {
+    /// The connection itself, for questions that are no attempts: they take no room.
+    #[must_use]
+    pub fn channel(&self) -> Channel {
+        self.channel.clone()
+    }
+
     /// Waits for room in the lane; the attempt that it is for may have become unwanted meanwhile.
     pub async fn room(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.permits).acquire_owned().await.ok()

@@ -244,6 +244,34 @@ impl Live {
         }
     }
 
+    /// Makes facts durable that are found after the end: needs for a person, and repeated attempts. The end stands.
+    /// Only the auditor has any. Must run in a task that nobody drops half-way.
+    ///
+    /// # Errors
+    /// Nothing was appended then.
+    pub async fn record_after_end<F>(
+        &self,
+        history: &History,
+        now_us: i64,
+        decide: F,
+    ) -> Result<Arc<State>, AppendError>
+    where
+        F: FnOnce(&State) -> Vec<Happened>,
+    {
+        let _in_order = self.append.lock().await;
+        self.refresh(history).await?;
+        let before = self.state();
+        let facts = if before.end.is_some() { decide(&before) } else { Vec::new() };
+        if facts.is_empty() {
+            return Ok(before);
+        }
+        let (after, events) = self.extend(&before, facts, now_us);
+        let news = self.feed.copy(&events);
+        let appended = history.writer.append(self.to_append(&before, &after, events, None)).await;
+        self.stale.store(matches!(appended, Err(AppendError::Store(_))), Ordering::SeqCst);
+        appended.map(|()| self.publish(after, news))
+    }
+
     /// After a failed commit nobody knows what the store holds: it is read again before anything is added.
     async fn refresh(&self, history: &History) -> Result<(), AppendError> {
         if self.stale.load(Ordering::SeqCst) {

@@ -2,6 +2,7 @@
 //! the coordinator, and recovers what a crash interrupted. Must not know definitions or the API.
 
 mod answer;
+mod auditor;
 mod decide;
 mod drive;
 mod feed;
@@ -13,6 +14,7 @@ mod sweep;
 mod tcc;
 
 pub use answer::{RelayCall, RelayError};
+pub use auditor::{AuditSettings, Auditor, DISAGREEMENT, Progress};
 pub use decide::{Answer, Decision, InFlight, decide, next_ops};
 pub use feed::Subscription;
 pub use lanes::{AddressError, Lane, Lanes, code_name};

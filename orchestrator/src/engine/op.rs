@@ -67,6 +67,17 @@ impl Engine {
         alive
     }
 
+    /// One attempt of an op that history has already recorded; what comes of it is the caller's to record.
+    pub(super) async fn attempt_once(
+        self: &Arc<Self>,
+        live: &Arc<Live>,
+        at: OpRef,
+        attempt: u32,
+    ) -> Answered {
+        let run = Run { attempt, ..Run::new(self, live, at) };
+        run.call(Begun { time_us: 0, durable: true }).await.0
+    }
+
     async fn after_op(self: &Arc<Self>, live: &Arc<Live>) {
         let owed = live.take_owed_wake();
         if live.state().end.is_some() {

@@ -169,7 +169,7 @@ impl Engine {
     }
 
     /// Makes the coordinator call the relay again soon, in the way that its status asks for (dtm.md D6).
-    async fn remind(&self, live: &Live, status: CoordinatorStatus) {
+    pub(super) async fn remind(&self, live: &Live, status: CoordinatorStatus) {
         let undoing = live.state().undoing();
         let done = match (live.plan.mode(), status) {
             (Mode::Saga | Mode::Unspecified, CoordinatorStatus::Submitted) => {

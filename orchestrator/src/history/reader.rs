@@ -5,6 +5,7 @@ use super::event::{Event, Fact, FlatFact, UnreadableEvent};
 use super::fold::State;
 use crate::plan::{Plan, PlanError};
 use amends_serve::store::Store;
+use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 /// A row of the list, as stored.
@@ -148,6 +149,42 @@ impl HistoryReader {
         open.order_by_asc(global_transaction::Column::Gid).into_tuple().all(self.store.reader()).await
     }
 
+    /// Gids of those that have ended, behind `after` and before `until`, oldest first.
+    ///
+    /// # Errors
+    /// Where the store is away.
+    pub async fn ended_gids(&self, after: &str, until: &str, limit: u64) -> Result<Vec<String>, DbErr> {
+        use global_transaction::Column;
+        global_transaction::Entity::find()
+            .select_only()
+            .column(Column::Gid)
+            .filter(Column::IsOpen.eq(false))
+            .filter(Column::Gid.gt(after))
+            .filter(Column::Gid.lt(until))
+            .order_by_asc(Column::Gid)
+            .limit(limit)
+            .into_tuple()
+            .all(self.store.reader())
+            .await
+    }
+
+    /// Gids of those that need a person, oldest first.
+    ///
+    /// # Errors
+    /// Where the store is away.
+    pub async fn attention_gids(&self, limit: u64) -> Result<Vec<String>, DbErr> {
+        use global_transaction::Column;
+        global_transaction::Entity::find()
+            .select_only()
+            .column(Column::Gid)
+            .filter(needs_attention())
+            .order_by_asc(Column::Gid)
+            .limit(limit)
+            .into_tuple()
+            .all(self.store.reader())
+            .await
+    }
+
     /// Rows newest first; a gid is a UUIDv7, so its order is the order of starts.
     ///
     /// # Errors
@@ -159,7 +196,7 @@ impl HistoryReader {
             query = query.filter(Column::Status.is_in(filter.statuses.iter().copied()));
         }
         if filter.attention_only {
-            query = query.filter(Column::NeedsAttention.eq(true));
+            query = query.filter(needs_attention());
         }
         if let Some(before) = &filter.before {
             query = query.filter(Column::Gid.lt(before));
@@ -181,6 +218,11 @@ impl HistoryReader {
             .await?;
         Ok(newest.map(|row| row.gid))
     }
+}
+
+/// Just as the index of those few rows has it: a bound value would not be known to fit it.
+fn needs_attention() -> Expr {
+    Expr::col(global_transaction::Column::NeedsAttention)
 }
 
 impl From<event::Model> for FlatFact {
