@@ -21,7 +21,7 @@ static ALONE: Stage = Stage { name: "alone", slots: [const { Mutex::const_new(Sl
 static PLAYING: AtomicUsize = AtomicUsize::new(0);
 
 /// Every story is played on each of them, unless it is about DTM itself.
-const COORDINATORS: [Coordinator; 1] = [Coordinator::Dtm];
+const COORDINATORS: [Coordinator; 2] = [Coordinator::Dtm, Coordinator::Embedded];
 
 /// One world for each coordinator.
 struct Stage {
