@@ -12,6 +12,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest single call: `Wait` may take ten minutes.
 const CALL_TIMEOUT: Duration = Duration::from_secs(630);
 
+/// A connection on which nothing comes is asked so often whether it is still one: a watch may be silent for long.
+const KEEPALIVE: Duration = Duration::from_secs(20);
+
 /// Where the orchestrator is and who is asking.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Target {
@@ -33,7 +36,10 @@ impl Target {
             MetadataValue::try_from(&self.caller).context("--caller has characters that gRPC forbids")?;
         let endpoint = Endpoint::from_shared(format!("http://{}", self.target))
             .with_context(|| format!("--target {} is not HOST:PORT", self.target))?;
-        let endpoint = endpoint.connect_timeout(CONNECT_TIMEOUT).timeout(CALL_TIMEOUT);
+        let endpoint = endpoint
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(CALL_TIMEOUT)
+            .http2_keep_alive_interval(KEEPALIVE);
         let channel = endpoint
             .connect()
             .await

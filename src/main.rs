@@ -15,6 +15,7 @@ mod show;
 mod start;
 mod timeline;
 mod transactions;
+mod watch;
 
 use amends_serve::telemetry::LogFormat;
 use clap::{CommandFactory as _, Parser};
@@ -52,6 +53,7 @@ enum Verb {
     Get(transactions::Get),
     List(transactions::List),
     Show(show::Show),
+    Watch(watch::Watch),
     Wait(transactions::Wait),
     Cancel(transactions::Cancel),
     /// Prints a script that completes this command's words in your shell
@@ -89,6 +91,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Verb::Get(get) => get.run(format).await,
         Verb::List(list) => list.run(format).await,
         Verb::Show(show) => show.run(format).await,
+        Verb::Watch(watch) => watch.run(format).await,
         Verb::Wait(wait) => wait.run(format).await,
         Verb::Cancel(cancel) => cancel.run(format).await,
         Verb::Completions { shell } => {
@@ -120,6 +123,7 @@ mod tests {
             "amends get --business-key demo/1",
             "amends list --status running --status STATUS_FAILED --limit 3 --page-token abc",
             "amends show 018f0000-0000-7000-8000-000000000000 --output json",
+            "amends watch 018f0000-0000-7000-8000-000000000000 --from-seq 5 --output json",
             "amends wait 018f0000-0000-7000-8000-000000000000 --timeout 5",
             "amends cancel 018f0000-0000-7000-8000-000000000000 --reason changed-mind",
             "amends dev --data-dir /tmp/x --free-ports",
@@ -149,6 +153,8 @@ mod tests {
             "amends bench --coordinator raw",
             "amends demo --coordinator both",
             "amends replay --data x --target h:1 --coordinator embedded",
+            "amends watch",
+            "amends watch a --from-seq 0",
             "amends list --status walking",
             "amends list --limit 0",
             "amends start checkout --mode both --input -",

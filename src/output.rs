@@ -22,9 +22,24 @@ pub fn print_json(value: &Value) -> anyhow::Result<()> {
 
 /// Writes text to standard output. A reader that has gone (`| head`) is not an error.
 pub fn print_text(text: &str) -> anyhow::Result<()> {
+    print_to_reader(text).map(|_| ())
+}
+
+/// Who reads standard output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reader {
+    /// Somebody, or a file.
+    There,
+    /// Nobody any more: what else is written is lost.
+    Gone,
+}
+
+/// Writes text to standard output for verbs that go on for as long as somebody reads.
+pub fn print_to_reader(text: &str) -> anyhow::Result<Reader> {
     match std::io::stdout().lock().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
-        Ok(()) | Err(_) => Ok(()),
+        Ok(()) => Ok(Reader::There),
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(Reader::Gone),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -1,7 +1,12 @@
 //! The story of one global transaction as text for people. Pure: reads messages, calls nobody.
+mod lines;
+
+pub use lines::Lines;
+
 use crate::exit::split_reason;
 use crate::output::{Paint, Tone, mode_name, op_state_name, status_name, status_tone, table};
 use amends_proto::amends::v1::{CoordinatorViewResponse, Event, GlobalTransaction, Step};
+use prost_types::Timestamp;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
@@ -84,24 +89,16 @@ pub fn steps(transaction: &GlobalTransaction) -> String {
 /// What happened when, one line per event; an attempt is one line with its duration.
 pub fn events(story: &Story<'_>, paint: Paint) -> String {
     let Some(first) = story.events.first() else { return String::new() };
-    let zero_us = unix_us(first);
-    let methods: HashMap<&str, &Step> =
-        story.transaction.steps.iter().map(|step| (step.branch_id.as_str(), step)).collect();
-    let mut begun: HashMap<(&str, &str, i32), i64> = HashMap::new();
+    let mut lines = Lines::new(&story.transaction.steps, unix_us(first));
     let last_answers = last_answers(story.events);
     let mut text = String::new();
     for event in story.events {
-        let at_us = unix_us(event);
-        let is_start = event.kind == "attempt_started";
-        if is_start {
-            begun.insert(attempt(event), at_us);
-            if last_answers.get(&op(event)).is_some_and(|seq| *seq > event.seq) {
-                continue; // told by the line of its end, or a poll that was answered as the one before
-            }
+        let line = lines.tell(event, paint);
+        let answered = last_answers.get(&op(event)).is_some_and(|seq| *seq > event.seq);
+        if event.kind == "attempt_started" && answered {
+            continue; // told by the line of its end, or a poll that was answered as the one before
         }
-        let took_us = begun.get(&attempt(event)).filter(|_| !is_start).map(|start_us| at_us - start_us);
-        let line = line(event, methods.get(event.branch_id.as_str()).copied(), took_us);
-        let _ = writeln!(text, "  +{:>8.3} s  {}", seconds(at_us - zero_us), paint.tone(tone(event), &line));
+        text.push_str(&line);
     }
     text
 }
@@ -144,41 +141,6 @@ pub fn plain_reason(message: &str) -> String {
     }
 }
 
-fn line(event: &Event, step: Option<&Step>, took_us: Option<i64>) -> String {
-    let kind = event.kind.strip_prefix("attempt_").unwrap_or(&event.kind).replace('_', " ");
-    let mut line = match step {
-        Some(step) => format!("{} {:<26} {:<10} {kind}", event.branch_id, method(step, &event.op), event.op),
-        None => kind,
-    };
-    if event.attempt > 1 {
-        let _ = write!(line, " (attempt {})", event.attempt);
-    }
-    if let Some(took_us) = took_us {
-        let _ = write!(line, " in {:.0} ms", seconds(took_us) * 1_000.0);
-    }
-    let code = if event.code.eq_ignore_ascii_case("ok") { "" } else { event.code.as_str() };
-    for word in [code, plain_reason(&event.reason).as_str()] {
-        if !word.is_empty() {
-            let _ = write!(line, "  {word}");
-        }
-    }
-    line.trim_end().to_owned()
-}
-
-fn tone(event: &Event) -> Tone {
-    let kind = event.kind.as_str();
-    let has = |words: &[&str]| words.iter().any(|word| kind.contains(word));
-    if has(&["refused", "attention", "failed", "disagreement"]) {
-        Tone::Bad
-    } else if has(&["undo", "abort", "cancel", "unknown", "in_progress", "waiting"]) {
-        Tone::Warn
-    } else if has(&["succeeded", "finished", "committed"]) {
-        Tone::Good
-    } else {
-        Tone::Faint
-    }
-}
-
 /// `inventory.Deduct`: the participant and the method that the op calls.
 fn method(step: &Step, op: &str) -> String {
     let full = match op {
@@ -200,18 +162,13 @@ fn op(event: &Event) -> (&str, &str) {
     (&event.branch_id, &event.op)
 }
 
-fn attempt(event: &Event) -> (&str, &str, i32) {
-    (&event.branch_id, &event.op, event.attempt)
-}
-
 fn unix_us(event: &Event) -> i64 {
-    event.time.as_ref().map_or(0, |time| time.seconds * 1_000_000 + i64::from(time.nanos) / 1_000)
+    event.time.as_ref().map_or(0, micros)
 }
 
-/// For display only.
-#[allow(clippy::cast_precision_loss)]
-fn seconds(us: i64) -> f64 {
-    us as f64 / 1e6
+/// Unix microseconds of a time.
+pub fn micros(time: &Timestamp) -> i64 {
+    time.seconds * 1_000_000 + i64::from(time.nanos) / 1_000
 }
 
 #[cfg(test)]

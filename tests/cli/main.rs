@@ -3,3 +3,4 @@
 
 mod system;
 mod verbs;
+mod watch;

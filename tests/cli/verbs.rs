@@ -4,6 +4,7 @@ use amends_proto::pay::inventory::v1::inventory_service_client::InventoryService
 use amends_stack::{Role, Stack, StackConfig};
 use serde_json::{Value, json};
 use std::io::Write as _;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
@@ -22,44 +23,52 @@ impl System {
     fn start() -> System {
         let folder = tempfile::tempdir().unwrap();
         let runtime = tokio::runtime::Runtime::new().unwrap();
-        let config = StackConfig::new(env!("CARGO_BIN_EXE_amends"), folder.path());
-        let stack = runtime.block_on(async {
-            let stack = Stack::start(config).await.unwrap();
-            let address = format!("http://{}", stack.address(Role::Inventory));
-            let mut inventory = InventoryServiceClient::connect(address).await.unwrap();
-            let tea = RestockRequest { sku: "tea".into(), quantity: 100, idempotency_key: "seed-tea".into() };
-            inventory.restock(tea).await.unwrap();
-            stack
-        });
+        let stack = runtime.block_on(stocked(folder.path()));
         let target = stack.address(Role::Orchestrator);
         System { target, _stack: stack, _runtime: runtime, _folder: folder }
     }
 }
 
+/// A running system that has tea to sell.
+pub async fn stocked(folder: &Path) -> Stack {
+    let stack = Stack::start(StackConfig::new(env!("CARGO_BIN_EXE_amends"), folder)).await.unwrap();
+    let address = format!("http://{}", stack.address(Role::Inventory));
+    let mut inventory = InventoryServiceClient::connect(address).await.unwrap();
+    let tea = RestockRequest { sku: "tea".into(), quantity: 100, idempotency_key: "seed-tea".into() };
+    inventory.restock(tea).await.unwrap();
+    stack
+}
+
 /// How a run of the command ended.
-struct Ended {
-    code: i32,
-    stdout: String,
-    stderr: String,
+pub struct Ended {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
 }
 
 impl Ended {
-    fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         serde_json::from_str(&self.stdout)
             .unwrap_or_else(|_| panic!("no JSON: {} {}", self.stdout, self.stderr))
     }
 
-    fn error(&self) -> Value {
+    pub fn error(&self) -> Value {
         let document: Value =
             serde_json::from_str(&self.stderr).unwrap_or_else(|_| panic!("{}", self.stderr));
         document["error"].clone()
     }
 }
 
-fn amends(words: &[&str], stdin: &str) -> Ended {
+/// Runs the command against the one system of this file.
+pub fn amends(words: &[&str], stdin: &str) -> Ended {
+    amends_at(&SYSTEM.target, words, stdin)
+}
+
+/// Runs the command against an orchestrator.
+pub fn amends_at(target: &str, words: &[&str], stdin: &str) -> Ended {
     let mut child = Command::new(env!("CARGO_BIN_EXE_amends"))
         .args(words)
-        .env("AMENDS_TARGET", &SYSTEM.target)
+        .env("AMENDS_TARGET", target)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -75,7 +84,8 @@ fn amends(words: &[&str], stdin: &str) -> Ended {
     }
 }
 
-fn order(number: &str, card_token: &str) -> String {
+/// The JSON of an order, with a card that decides how it goes.
+pub fn order(number: &str, card_token: &str) -> String {
     let usd = |minor_units: i64| json!({"minor_units": minor_units, "currency": "USD"});
     json!({
         "merchant_id": "cli", "out_trade_no": number, "user_id": "alice",
@@ -86,7 +96,7 @@ fn order(number: &str, card_token: &str) -> String {
 }
 
 /// `amends start checkout` with JSON output.
-fn start(mode: &str, input: &str, more: &[&str]) -> Ended {
+pub fn start(mode: &str, input: &str, more: &[&str]) -> Ended {
     let words = ["start", "checkout", "--mode", mode, "--input", "-", "--output", "json"];
     amends(&[&words, more].concat(), input)
 }
