@@ -2,6 +2,7 @@
 
 use crate::definitions::StepTimes;
 use crate::engine::AuditSettings;
+use crate::replica::Addresses;
 use amends_dtm::client::DtmEndpoints;
 use amends_serve::ProcessArgs;
 use anyhow::{Context as _, bail};
@@ -42,6 +43,12 @@ pub struct Args {
     /// The relay as DTM reaches it; DTM stores it with each global transaction [default: what it listens on]
     #[arg(long, env = "AMENDS_RELAY_URL", value_name = "HOST:PORT")]
     relay_url: Option<String>,
+    /// This relay as other replicas on the same PostgreSQL reach it [default: what it listens on]
+    #[arg(long, env = "AMENDS_REPLICA_RELAY_URL", value_name = "HOST:PORT")]
+    replica_relay_url: Option<String>,
+    /// This API as other replicas on the same PostgreSQL reach it [default: what it listens on]
+    #[arg(long, env = "AMENDS_REPLICA_API_URL", value_name = "HOST:PORT")]
+    replica_api_url: Option<String>,
     /// Who decides order, retry and rollback of new global transactions
     #[arg(long, env = "AMENDS_COORDINATOR", value_enum, value_name = "WHICH", default_value_t = CoordinatorChoice::Auto)]
     coordinator: CoordinatorChoice,
@@ -114,6 +121,21 @@ impl Args {
     /// Where the relay listens.
     pub(crate) fn relay_listen(&self) -> SocketAddr {
         self.relay_listen.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, RELAY_PORT)))
+    }
+
+    /// This process as other replicas reach it, which listens there.
+    pub(crate) fn replica_addresses(&self, relay: SocketAddr, api: SocketAddr) -> anyhow::Result<Addresses> {
+        let address = |flag: &str, given: &Option<String>, listening: SocketAddr| match given {
+            Some(given) => Ok(given.clone()),
+            None if listening.ip().is_unspecified() => {
+                bail!("{flag}: must be given where it listens on every address, {listening}")
+            }
+            None => Ok(listening.to_string()),
+        };
+        Ok(Addresses {
+            relay: address("--replica-relay-url", &self.replica_relay_url, relay)?,
+            api: address("--replica-api-url", &self.replica_api_url, api)?,
+        })
     }
 
     /// The relay as DTM reaches it; `listening` is the port that was really taken.

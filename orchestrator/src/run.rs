@@ -4,8 +4,8 @@ use crate::api::{Addresses, MAX_WATCHERS, OperationsService, TransactionsService
 use crate::config::{API_PORT, Args};
 use crate::coordinator::{AbsentDtm, Coordinator, Coordinators, DtmCoordinator};
 use crate::engine::{Auditor, Engine, EngineParts, EngineTimes, Lanes};
-use crate::history::{History, HistoryReader, HistoryWriter};
 use crate::relay::RelayService;
+use crate::replica::{Door, Forwarding, Peers, Seat, new_replica};
 use amends_dtm::client::{DtmClient, DtmEndpoints};
 use amends_dtm::plan_mac::PlanMacKey;
 use amends_migrations::history::Migrator;
@@ -18,9 +18,11 @@ use anyhow::Context as _;
 use futures::FutureExt as _;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tokio::sync::watch::{Receiver, channel};
+use tokio::sync::watch::channel;
 use tonic::service::Routes;
 
+/// Its name, and that of its database.
+const ROLE: &str = "orchestrator";
 const SERVICES: [&str; 2] = ["amends.v1.Transactions", "amends.v1.Operations"];
 
 /// Runs the orchestrator until `shutdown` ends.
@@ -32,19 +34,30 @@ pub async fn run(args: Args, shutdown: impl Future<Output = ()> + Send) -> anyho
     let lanes = Lanes::new(&participants)?;
     let mac_key = PlanMacKey::from_file(&args.plan_mac_key_file).context("--plan-mac-key-file")?;
     let dtm = args.dtm()?;
-    let store = args.process.open_store::<Migrator>("orchestrator").await?;
+    let (replica, session) = new_replica();
+    let store = args.process.open_store_as::<Migrator>(ROLE, Some(&session)).await?;
     let relay_listener = listener::bind(args.relay_listen()).await?;
     let relay_address = relay_listener.local_addr()?;
     let api_listener = listener::bind(args.process.listen_or(API_PORT)).await?;
 
-    let writer = HistoryWriter::start(store.clone());
-    let history = History { writer: writer.clone(), reader: HistoryReader::new(store) };
+    let mut seat = if store.is_shared() {
+        let reached = args.replica_addresses(relay_address, api_listener.local_addr()?)?;
+        Seat::take(&args.process.database_url(ROLE), replica, &reached).await?
+    } else {
+        Seat::alone()
+    };
+    let (history, tenure) = (seat.history(store), seat.tenure.clone());
+    let writer = history.writer.clone();
     let coordinators = coordinators(&args, dtm.as_ref(), &args.relay_url(relay_address))?;
     let times = EngineTimes { try_phase: Duration::from_millis(args.try_phase_ms), ..EngineTimes::default() };
-    let engine = Engine::new(EngineParts { history, lanes, coordinators, mac_key, times, clock: unix_us });
+    let engine =
+        Engine::new(EngineParts { history, lanes, coordinators, mac_key, times, clock: unix_us, tenure });
     let open = engine.recover().await?;
     let coordinator = engine.coordinators().own().name();
     tracing::info!(open, coordinator, relay = %relay_address, "the orchestrator takes up its work");
+    if let Some(adopted) = seat.adopted() {
+        tokio::spawn(Arc::clone(&engine).adopt(adopted));
+    }
     let mut watch = tokio::spawn(Arc::clone(&engine).watch());
     let mut audit = tokio::spawn(Auditor::new(Arc::clone(&engine), args.audit.settings()).run());
 
@@ -56,20 +69,29 @@ pub async fn run(args: Args, shutdown: impl Future<Output = ()> + Send) -> anyho
         stop.send_replace(true);
     };
     let shutdown = shutdown.shared();
-    let relay =
-        grpc::serve(relay_listener, relay_routes(&engine), args.process.grpc_options(&[]), shutdown.clone());
+    let relay = grpc::serve(
+        relay_listener,
+        relay_routes(&engine, seat.peers()),
+        args.process.grpc_options(&[]),
+        shutdown.clone(),
+    );
+    let watchers = Watchers::new(MAX_WATCHERS, stopping);
+    let transactions = TransactionsService::new(Arc::clone(&engine), args.step_times(), watchers);
+    let operations = OperationsService::new(Arc::clone(&engine), addresses);
     let api_options = args.process.grpc_options(&SERVICES);
     let api =
-        grpc::serve(api_listener, api_routes(&engine, &args, addresses, stopping), api_options, shutdown);
+        grpc::serve(api_listener, api_routes(transactions, operations, seat.peers()), api_options, shutdown);
     // A part that died without a word must not leave a process behind that looks well: a restart is safe.
     tokio::select! {
         served = async { futures::try_join!(relay, api) } => drop(served?),
         ended = &mut watch => anyhow::bail!("the silence watch ended: {ended:?}"),
         ended = &mut audit => anyhow::bail!("the auditor ended: {ended:?}"),
         () = writer.ended() => anyhow::bail!("the history writer ended"),
+        () = seat.tenure.lapsed() => anyhow::bail!("the lease ended: other replicas take over"),
     }
     watch.abort();
     audit.abort();
+    seat.leave().await;
     Ok(())
 }
 
@@ -81,17 +103,23 @@ fn coordinators(args: &Args, dtm: Option<&DtmEndpoints>, relay: &str) -> anyhow:
     Ok(if args.embedded() { Coordinators::embedded(dtm) } else { Coordinators::dtm(dtm) })
 }
 
-fn relay_routes(engine: &Arc<Engine>) -> Routes {
+fn relay_routes(engine: &Arc<Engine>, peers: Option<Arc<Peers>>) -> Routes {
     let relay = RelayServer::new(RelayService::new(Arc::clone(engine)));
-    Routes::new(relay.max_decoding_message_size(MAX_MESSAGE_BYTES))
+    Routes::new(Forwarding::new(relay.max_decoding_message_size(MAX_MESSAGE_BYTES), peers, Door::Relay))
 }
 
-fn api_routes(engine: &Arc<Engine>, args: &Args, addresses: Addresses, stopping: Receiver<bool>) -> Routes {
-    let watchers = Watchers::new(MAX_WATCHERS, stopping);
-    let transactions = TransactionsService::new(Arc::clone(engine), args.step_times(), watchers);
-    let operations = OperationsService::new(Arc::clone(engine), addresses);
-    Routes::new(TransactionsServer::new(transactions).max_decoding_message_size(MAX_MESSAGE_BYTES))
-        .add_service(OperationsServer::new(operations).max_decoding_message_size(MAX_MESSAGE_BYTES))
+fn api_routes(
+    transactions: TransactionsService,
+    operations: OperationsService,
+    peers: Option<Arc<Peers>>,
+) -> Routes {
+    let transactions = TransactionsServer::new(transactions).max_decoding_message_size(MAX_MESSAGE_BYTES);
+    let operations = OperationsServer::new(operations).max_decoding_message_size(MAX_MESSAGE_BYTES);
+    Routes::new(Forwarding::new(transactions, peers.clone(), Door::Api)).add_service(Forwarding::new(
+        operations,
+        peers,
+        Door::Api,
+    ))
 }
 
 /// The wall clock: shown and stored, never compared for correctness (payments-domain.md §1, Time).

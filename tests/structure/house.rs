@@ -34,6 +34,7 @@ const PURE: &[&str] = &[
     "orchestrator/src/history/event.rs",
     "orchestrator/src/history/fold.rs",
     "orchestrator/src/plan.rs",
+    "orchestrator/src/replica/lease.rs",
     "services/account/src/balances.rs",
     "services/account/src/state.rs",
     "services/gateway/src/finding.rs",

@@ -23,6 +23,7 @@ pub use live::{Happened, Live};
 use crate::coordinator::Coordinators;
 use crate::history::{AppendError, Cause, Fact, History, Loaded, NewTransaction, ReadError, Row, State};
 use crate::plan::{Mode, Plan};
+use crate::replica::Tenure;
 use amends_dtm::plan_mac::PlanMacKey;
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::AtomicBool;
@@ -77,6 +78,8 @@ pub struct EngineParts {
     pub times: EngineTimes,
     /// Unix microseconds.
     pub clock: fn() -> i64,
+    /// Whether this process may act.
+    pub tenure: Tenure,
 }
 
 /// Brings every global transaction to its end.
@@ -183,11 +186,19 @@ impl Engine {
     /// A commit that failed may be there all the same: when the store can be read again, what it holds is taken up.
     fn look_again(self: &Arc<Self>, gid: String) {
         let engine = Arc::clone(self);
-        tokio::spawn(async move {
-            while engine.find(&gid).await.is_err() {
-                tokio::time::sleep(LOOK_AGAIN).await;
-            }
-        });
+        tokio::spawn(async move { engine.find_patiently(&gid).await });
+    }
+
+    async fn find_patiently(self: &Arc<Self>, gid: &str) {
+        while let Err(ReadError::Store(_)) = self.find(gid).await {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    /// Whether this process may act.
+    #[must_use]
+    pub fn tenure(&self) -> &Tenure {
+        &self.parts.tenure
     }
 
     fn set_going(self: &Arc<Self>, live: &Arc<Live>) {

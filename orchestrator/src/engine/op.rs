@@ -109,6 +109,7 @@ impl<'a> Run<'a> {
 
     /// False = nothing can be recorded any more.
     async fn until_over(mut self) -> bool {
+        self.until_calls_of_others_ended().await;
         loop {
             let wait = match self.once().await {
                 Ok(Next::Over) => return true,
@@ -118,6 +119,14 @@ impl<'a> Run<'a> {
             };
             self.sleep(wait).await;
         }
+    }
+
+    /// The replica that had it may have been suspended while participants were at its calls. They end by the deadline
+    /// that each call has; two of one op at once are never made.
+    async fn until_calls_of_others_ended(&self) {
+        let Some(since) = self.engine.tenure().doubtful_since(&self.live.base().gid) else { return };
+        let timeouts = (0..self.live.plan.steps().len()).map(|step| attempt_timeout(&self.live.plan.policy(step)));
+        tokio::time::sleep_until(since + timeouts.max().unwrap_or_default()).await;
     }
 
     /// Waits for the next attempt; a decision to undo ends the wait of a forward op.
@@ -154,6 +163,10 @@ impl<'a> Run<'a> {
         let Some(began) = self.begin().await? else {
             return Ok(Next::Over);
         };
+        // Whoever has no right to go on any more makes no call; another replica does.
+        if !self.engine.tenure().holds() {
+            return Err(AppendError::Closed);
+        }
         let (answered, begin_recorded) = self.call(began).await;
         self.keep(began, answered, begin_recorded).await
     }
@@ -204,7 +217,7 @@ impl<'a> Run<'a> {
         {
             headers.insert("traceparent", traceparent);
         }
-        let timeout = Duration::from_millis(u64::try_from(self.policy.attempt_timeout_ms).unwrap_or(3_000));
+        let timeout = attempt_timeout(&self.policy);
         let method = plan.method(self.at);
         let call = lane.call(Attempt { method, payload: step.payload.clone(), headers, timeout });
         tokio::pin!(call);
@@ -369,6 +382,11 @@ impl<'a> Run<'a> {
             .await?;
         Ok(Next::Over)
     }
+}
+
+/// How long one call may take, there and here.
+fn attempt_timeout(policy: &StepPolicy) -> Duration {
+    Duration::from_millis(u64::try_from(policy.attempt_timeout_ms).unwrap_or(3_000))
 }
 
 /// The reason of a participant's `REASON|text`.

@@ -6,9 +6,11 @@ use super::{Engine, Live, silence};
 use crate::coordinator::{CoordinatorError, CoordinatorStatus};
 use crate::history::{Cause, ReadError, Verdict};
 use crate::plan::Mode;
+use futures::StreamExt as _;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 /// Between two looks at all open global transactions.
@@ -17,6 +19,8 @@ const TICK: Duration = Duration::from_millis(100);
 const LAST_REMINDERS: u32 = 6;
 /// Each of them waits so many times longer.
 const LAST_FACTOR: u32 = 2;
+/// What was taken over is read back so many at a time: as many as the store has connections.
+const ADOPTED_AT_ONCE: usize = 16;
 /// Between two looks whether a coordinator that was away is back.
 const AWAY_LOOK: Duration = Duration::from_millis(500);
 
@@ -40,6 +44,17 @@ impl Engine {
             }
         }
         Ok(open.len())
+    }
+
+    /// Takes up what was taken over from other replicas, until nothing more can come.
+    pub async fn adopt(self: Arc<Self>, mut adopted: mpsc::Receiver<Vec<String>>) {
+        while let Some(gids) = adopted.recv().await {
+            let each = |gid: String| {
+                let engine = Arc::clone(&self);
+                async move { engine.find_patiently(&gid).await }
+            };
+            futures::stream::iter(gids).for_each_concurrent(ADOPTED_AT_ONCE, each).await;
+        }
     }
 
     pub(super) fn take_up(self: &Arc<Self>, live: &Arc<Live>) {

@@ -170,14 +170,14 @@ impl FlatFact {
     }
 }
 
-/// Cuts a text to [`MAX_REASON_BYTES`] at a character's border.
+/// Cuts a text to [`MAX_REASON_BYTES`] at a character's border. NUL, which no text of PostgreSQL can hold, is left out.
 #[must_use]
 pub fn bounded(text: &str) -> String {
     let mut end = text.len().min(MAX_REASON_BYTES);
     while !text.is_char_boundary(end) {
         end -= 1;
     }
-    text[..end].to_owned()
+    text[..end].replace('\0', "")
 }
 
 impl From<&Fact> for FlatFact {

@@ -4,6 +4,7 @@
 use super::commit::{Committed, Committer, Refusal};
 use super::entity::{event, global_transaction};
 use amends_serve::store::{Store, is_away};
+use sea_orm::DbErr;
 use tokio::sync::{mpsc, oneshot};
 
 /// Appends that may wait for the writer; beyond it callers wait for room.
@@ -115,23 +116,38 @@ async fn write(committer: Committer, mut queue: mpsc::Receiver<Waiting>) {
     let mut batch = Vec::with_capacity(MAX_BATCH);
     while queue.recv_many(&mut batch, MAX_BATCH).await > 0 {
         let (appends, waiting): (Vec<Append>, Vec<Done>) = batch.drain(..).unzip();
-        if let Err(Fenced) = settle(&committer, &appends, waiting).await {
-            tracing::error!("this replica was fenced: its history is written by another now");
-            return;
+        match settle(&committer, &appends, waiting).await {
+            Ok(()) => {}
+            Err(Stop::Fenced) => {
+                tracing::error!("this replica was fenced: its history is written by another now");
+                return;
+            }
+            Err(Stop::Away(error)) => {
+                // Whoever queued meanwhile would wait as long for the same.
+                while let Ok((_, done)) = queue.try_recv() {
+                    give_up(vec![done], &error);
+                }
+            }
         }
     }
 }
 
-/// The replica has lost its right to write.
-struct Fenced;
+/// Why the next batch need not be tried at once.
+enum Stop {
+    /// The replica has lost its right to write.
+    Fenced,
+    /// No commit can be made now.
+    Away(DbErr),
+}
 
-async fn settle(committer: &Committer, appends: &[Append], waiting: Vec<Done>) -> Result<(), Fenced> {
+async fn settle(committer: &Committer, appends: &[Append], waiting: Vec<Done>) -> Result<(), Stop> {
     match commit(committer, appends).await {
         Ok(committed) => answer(waiting, &committed),
-        Err(Refusal::Fenced) => return Err(Fenced),
+        Err(Refusal::Fenced) => return Err(Stop::Fenced),
         Err(Refusal::Store(error)) if is_away(&error) => {
             tracing::error!(%error, appends = waiting.len(), "the history store is away");
             give_up(waiting, &error);
+            return Err(Stop::Away(error));
         }
         Err(Refusal::Store(error)) => {
             tracing::error!(%error, appends = waiting.len(), "history did not commit");
@@ -145,24 +161,29 @@ async fn settle(committer: &Committer, appends: &[Append], waiting: Vec<Done>) -
 /// lost connection had committed all the same is found then.
 async fn commit(committer: &Committer, appends: &[Append]) -> Result<Committed, Refusal> {
     match committer.commit(appends).await {
-        Err(Refusal::Store(error)) if is_away(&error) => committer.commit(appends).await,
+        Err(Refusal::Store(error)) if is_broken(&error) => committer.commit(appends).await,
         outcome @ (Ok(_) | Err(Refusal::Store(_) | Refusal::Fenced)) => outcome,
     }
 }
 
+fn is_broken(error: &DbErr) -> bool {
+    // Where none could be had in all the time that it may take, another try would only take it again.
+    is_away(error) && !matches!(error, DbErr::ConnectionAcquire(_))
+}
+
 /// One bad append must not take its neighbours down: after a refused commit each is tried alone.
-async fn one_by_one(committer: &Committer, appends: &[Append], waiting: Vec<Done>) -> Result<(), Fenced> {
+async fn one_by_one(committer: &Committer, appends: &[Append], waiting: Vec<Done>) -> Result<(), Stop> {
     let mut waiting = waiting.into_iter();
     for (append, done) in appends.iter().zip(waiting.by_ref()) {
         match commit(committer, std::slice::from_ref(append)).await {
             Ok(committed) => answer(vec![done], &committed),
-            Err(Refusal::Fenced) => return Err(Fenced),
+            Err(Refusal::Fenced) => return Err(Stop::Fenced),
             Err(Refusal::Store(error)) => {
                 give_up(vec![done], &error);
                 if is_away(&error) {
                     // Each of the others would wait as long for the same.
                     give_up(waiting.collect(), &error);
-                    return Ok(());
+                    return Err(Stop::Away(error));
                 }
             }
         }
@@ -181,7 +202,7 @@ fn answer(waiting: Vec<Done>, committed: &Committed) {
     }
 }
 
-fn give_up(waiting: Vec<Done>, error: &sea_orm::DbErr) {
+fn give_up(waiting: Vec<Done>, error: &DbErr) {
     for done in waiting {
         let _ = done.send(Err(AppendError::Store(error.to_string())));
     }

@@ -1,14 +1,145 @@
-//! Answers a call for what another replica has: by that replica.
+//! Lets the owner answer: a call whose handler says that another replica has the global transaction goes there as it
+//! came, and its answer comes back as it is. Knows no method and no message.
 
-use tonic::Status;
+use super::peers::{Door, Peers};
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use http::request::Parts;
+use http_body_util::{BodyExt as _, Full, Limited};
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::time::Instant;
+use tonic::body::Body;
+use tonic::codegen::Service;
 use tonic::metadata::MetadataValue;
+use tonic::server::NamedService;
+use tonic::{Code, Status};
 
 /// Response metadata of a handler that cannot answer: the replica that can.
 const OWNER: &str = "amends-owner";
+/// Request metadata of a call that comes from another replica: it goes no further.
+const FORWARDED: &str = "amends-forwarded";
+/// Between two tries to find who has it, while it goes from one to another.
+const LOOK: Duration = Duration::from_millis(100);
+/// Clients wait so long for a new owner: longer than a lease lasts.
+const CLIENTS_WAIT: Duration = Duration::from_secs(5);
+/// Largest request: a message at its limit, and its frame.
+const MAX_REQUEST_BYTES: usize = amends_serve::grpc::MAX_MESSAGE_BYTES + 16;
 
 /// Marks the answer of a handler: that replica is to be asked instead.
 pub fn ask(status: &mut Status, owner: &str) {
     if let Ok(owner) = MetadataValue::try_from(owner) {
         status.metadata_mut().insert(OWNER, owner);
     }
+}
+
+/// A service before which the owner is asked.
+#[derive(Debug, Clone)]
+pub struct Forwarding<S> {
+    inner: S,
+    /// `None` = there are no others.
+    peers: Option<Arc<Peers>>,
+    door: Door,
+}
+
+impl<S> Forwarding<S> {
+    /// In front of `inner`, which is behind that door of every replica.
+    #[must_use]
+    pub fn new(inner: S, peers: Option<Arc<Peers>>, door: Door) -> Self {
+        Self { inner, peers, door }
+    }
+}
+
+impl<S: NamedService> NamedService for Forwarding<S> {
+    const NAME: &'static str = S::NAME;
+}
+
+impl<S> Service<http::Request<Body>> for Forwarding<S>
+where
+    S: Service<http::Request<Body>, Response = http::Response<Body>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
+    S::Future: Send,
+{
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        // The one that was polled is ready; the clone is for later.
+        let fresh = self.inner.clone();
+        let mut inner = std::mem::replace(&mut self.inner, fresh);
+        match self.peers.clone() {
+            None => Box::pin(inner.call(request)),
+            Some(peers) => Box::pin(serve(inner, peers, self.door, request)),
+        }
+    }
+}
+
+async fn serve<S>(
+    mut inner: S,
+    peers: Arc<Peers>,
+    door: Door,
+    request: http::Request<Body>,
+) -> Result<http::Response<Body>, Infallible>
+where
+    S: Service<http::Request<Body>, Response = http::Response<Body>, Error = Infallible>,
+{
+    let (head, body) = request.into_parts();
+    let Ok(body) = Limited::new(body, MAX_REQUEST_BYTES).collect().await else {
+        return Ok(Status::new(Code::OutOfRange, "TOO_LARGE|the request is too large").into_http());
+    };
+    let body = body.to_bytes();
+    let until = Instant::now() + patience(door);
+    loop {
+        let answer = inner.call(request_of(&head, &body)).await?;
+        let Some(owner) = answer.headers().get(OWNER).and_then(|owner| owner.to_str().ok()) else {
+            return Ok(answer);
+        };
+        if head.headers.contains_key(FORWARDED) {
+            return Ok(answer);
+        }
+        if let Some(answer) = by_owner(&peers, (owner, door), &head, &body).await {
+            return Ok(answer);
+        }
+        if Instant::now() >= until {
+            return Ok(answer);
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// The coordinator is told "ask again" at once: it has other things to do.
+fn patience(door: Door) -> Duration {
+    match door {
+        Door::Relay => Duration::ZERO,
+        Door::Api => CLIENTS_WAIT,
+    }
+}
+
+/// `None` = it did not answer, or has it no more. Whether it did anything is unknown then: every call of ours may be
+/// repeated.
+async fn by_owner(
+    peers: &Peers,
+    (owner, door): (&str, Door),
+    head: &Parts,
+    body: &Bytes,
+) -> Option<http::Response<Body>> {
+    let mut channel = peers.reach(owner, door).await?;
+    let mut request = request_of(head, body);
+    request.headers_mut().insert(FORWARDED, peers.me().parse().ok()?);
+    std::future::poll_fn(|context| channel.poll_ready(context)).await.ok()?;
+    let answer = channel.call(request).await.ok()?;
+    (!answer.headers().contains_key(OWNER)).then_some(answer)
+}
+
+fn request_of(head: &Parts, body: &Bytes) -> http::Request<Body> {
+    http::Request::from_parts(head.clone(), Body::new(Full::new(body.clone())))
 }

@@ -221,6 +221,7 @@ async fn orchestrator(
         mac_key: PlanMacKey::from_hex(&"11".repeat(32)).unwrap(),
         times: EngineTimes::default(),
         clock: now_us,
+        tenure: amends_orchestrator::replica::Tenure::alone(),
     });
     engine.recover().await.unwrap();
     let listener = rebind(relay).await;

@@ -61,6 +61,7 @@ impl House {
             mac_key: PlanMacKey::from_hex(&"11".repeat(32)).unwrap(),
             times: EngineTimes::default(),
             clock: || 1,
+            tenure: amends_orchestrator::replica::Tenure::alone(),
         });
         let (stop, stopping) = watch::channel(false);
         let service = |stopping| {

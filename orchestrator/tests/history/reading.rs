@@ -1,0 +1,90 @@
+//! Lists have stable pages, events come in order, and a business key leads to its newest.
+use crate::on_every_store;
+use crate::place::Place;
+use crate::samples::{end, more, row, started};
+use amends_dtm::Gid;
+use amends_orchestrator::history::{ListFilter, Reuse, Row};
+
+on_every_store! {
+    pages_go_from_new_to_old_without_gap_or_repeat,
+    a_list_shows_what_its_filter_asks_for,
+    events_come_in_pages_in_order,
+    a_key_leads_to_its_newest,
+}
+
+async fn pages_go_from_new_to_old_without_gap_or_repeat(place: Place) {
+    let history = place.open().await;
+    let mut gids = Vec::new();
+    for n in 0..7 {
+        let (gid, append) = started(&format!("k{n}"), Reuse::Always);
+        history.writer.append(append).await.unwrap();
+        gids.insert(0, gid);
+    }
+    let mut seen = Vec::new();
+    let mut filter = ListFilter { limit: 3, ..ListFilter::default() };
+    loop {
+        let page = history.reader.list(&filter).await.unwrap();
+        let Some(last) = page.last() else { break };
+        filter.before = Some(last.gid.clone());
+        seen.extend(page.into_iter().map(|row| row.gid));
+        // One that starts meanwhile is newer than any page to come.
+        history.writer.append(started(Gid::generate().as_str(), Reuse::Always).1).await.unwrap();
+    }
+    assert_eq!(seen, gids);
+}
+
+async fn a_list_shows_what_its_filter_asks_for(place: Place) {
+    let history = place.open().await;
+    let (failed, append) = started("f", Reuse::Always);
+    history.writer.append(append).await.unwrap();
+    history.writer.append(end(&failed, "f", "failed")).await.unwrap();
+    let (stuck, append) = started("s", Reuse::Always);
+    history.writer.append(append).await.unwrap();
+    let mut attention = more(&stuck, [2]);
+    attention.row = Some(Row { needs_attention: true, ..row(&stuck, "s") });
+    history.writer.append(attention).await.unwrap();
+    let (fresh, append) = started("n", Reuse::Always);
+    history.writer.append(append).await.unwrap();
+    let list = async |filter: ListFilter| -> Vec<String> {
+        let rows = history.reader.list(&ListFilter { limit: 10, ..filter }).await.unwrap();
+        rows.into_iter().map(|row| row.gid).collect()
+    };
+    let of = |statuses: Vec<&'static str>| ListFilter { statuses, ..ListFilter::default() };
+    assert_eq!(list(of(vec!["failed"])).await, [failed.clone()]);
+    assert_eq!(list(of(vec!["failed", "accepted"])).await, [fresh, stuck.clone(), failed]);
+    assert!(list(of(vec!["succeeded"])).await.is_empty());
+    let attention = ListFilter { attention_only: true, ..ListFilter::default() };
+    assert_eq!(list(attention.clone()).await, [stuck]);
+    assert!(list(ListFilter { statuses: vec!["failed"], ..attention }).await.is_empty());
+}
+
+async fn events_come_in_pages_in_order(place: Place) {
+    let history = place.open().await;
+    let (gid, append) = started("k", Reuse::Always);
+    history.writer.append(append).await.unwrap();
+    let (other, append) = started("o", Reuse::Always);
+    history.writer.append(append).await.unwrap();
+    history.writer.append(more(&gid, 2..=10)).await.unwrap();
+    history.writer.append(more(&other, 2..=10)).await.unwrap();
+    let page = async |from: i64| -> Vec<i64> {
+        let rows = history.reader.page(&gid, from, 4).await.unwrap();
+        assert!(rows.iter().all(|event| event.gid == gid));
+        rows.into_iter().map(|event| event.seq).collect()
+    };
+    assert_eq!(page(1).await, [1, 2, 3, 4]);
+    assert_eq!(page(5).await, [5, 6, 7, 8]);
+    assert_eq!(page(9).await, [9, 10]);
+    assert!(page(11).await.is_empty());
+}
+
+async fn a_key_leads_to_its_newest(place: Place) {
+    let history = place.open().await;
+    let newest = async |definition: &str| history.reader.newest_of_key(definition, "k").await.unwrap();
+    assert_eq!(newest("d").await, None);
+    for _ in 0..3 {
+        let (gid, append) = started("k", Reuse::Always);
+        history.writer.append(append).await.unwrap();
+        assert_eq!(newest("d").await, Some(gid));
+    }
+    assert_eq!(newest("another").await, None);
+}
