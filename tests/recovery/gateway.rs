@@ -27,8 +27,17 @@ const CASES: [Case; 5] = [
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_that_dies_between_request_and_record_asks_what_became_of_it() {
+    die_between_request_and_record(Coordinator::Dtm).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_dies_asks_what_became_of_it_on_the_embedded_coordinator_too() {
+    die_between_request_and_record(Coordinator::Embedded).await;
+}
+
+async fn die_between_request_and_record(coordinator: Coordinator) {
     let folder = tempfile::tempdir().unwrap();
-    let world = World::start(&WorldConfig::new(AMENDS, folder.path(), Coordinator::Dtm)).await;
+    let world = World::start(&WorldConfig::new(AMENDS, folder.path(), coordinator)).await;
     for case in &CASES {
         case.play(&world).await;
     }

@@ -82,8 +82,17 @@ const MOMENTS: [Moments; 7] = [
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_orchestrator_that_dies_during_any_op_finishes_afterwards() {
+    die_during_any_op(Coordinator::Dtm).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_embedded_coordinator_that_dies_during_any_op_finishes_afterwards() {
+    die_during_any_op(Coordinator::Embedded).await;
+}
+
+async fn die_during_any_op(coordinator: Coordinator) {
     let folder = tempfile::tempdir().unwrap();
-    let world = World::start(&WorldConfig::new(AMENDS, folder.path(), Coordinator::Dtm)).await;
+    let world = World::start(&WorldConfig::new(AMENDS, folder.path(), coordinator)).await;
     for moments in MOMENTS {
         for hold in [Fault::Hold, Fault::HoldReply] {
             moments.play(&world, hold).await;
