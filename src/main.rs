@@ -1,4 +1,5 @@
 //! The one command of Amends: roles and verbs. This file is the table of contents; each verb group has its own file.
+mod backup;
 mod bench;
 mod check;
 mod connect;
@@ -10,6 +11,7 @@ mod json;
 mod lifeline;
 mod output;
 mod replay;
+mod restore;
 mod serve;
 mod show;
 mod start;
@@ -48,6 +50,8 @@ enum Verb {
     Replay(replay::Replay),
     Check(check::Check),
     Bench(bench::Bench),
+    Backup(backup::Backup),
+    Restore(restore::Restore),
     Serve(Box<serve::Serve>),
     Start(start::Start),
     Get(transactions::Get),
@@ -86,6 +90,8 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Verb::Replay(replay) => replay.run(format).await,
         Verb::Check(check) => check.run(format).await,
         Verb::Bench(bench) => bench.run(format).await,
+        Verb::Backup(backup) => backup.run(format).await,
+        Verb::Restore(restore) => restore.run(format).await,
         Verb::Serve(serve) => serve.run().await,
         Verb::Start(start) => start.run(format).await,
         Verb::Get(get) => get.run(format).await,
@@ -136,6 +142,8 @@ mod tests {
             "amends bench --quick --store boltdb --rounds 5 --cases saga2,saga2_refused --in-flight 1,16",
             "amends bench --store boltdb,redis,postgres --coordinator dtm,embedded",
             "amends bench --coordinator auto",
+            "amends backup --data-dir x --to y --without account,points --output json",
+            "amends restore --from y --data-dir x --force --keep-dtm",
             "amends completions bash",
         ] {
             assert!(parses(line), "{line}");
@@ -149,6 +157,9 @@ mod tests {
             "amends get",
             "amends get a --business-key b",
             "amends cancel a",
+            "amends backup",
+            "amends backup --to y --without dtm",
+            "amends restore --from y --keep-dtm",
             "amends bench --store mysql",
             "amends bench --coordinator raw",
             "amends demo --coordinator both",

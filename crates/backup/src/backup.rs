@@ -1,7 +1,7 @@
 //! Takes a backup: the cut, the copies, the manifest, and only then the name. Knows neither locks nor SQLite.
 use crate::cut::{self, Cut, StoreFile};
 use crate::draft::{self, Draft};
-use crate::manifest::{Entry, FORMAT, KEY, Manifest, PORTS};
+use crate::manifest::{DTM_STORE, Entry, FORMAT, KEY, Manifest, PORTS};
 use crate::sealed_file;
 use crate::{BackupError, FileError, Progress, StoreName, snapshot};
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -75,6 +75,7 @@ pub fn back_up(wanted: &Wanted, mut told: impl FnMut(Progress)) -> Result<Backup
         global_transactions: history.filter_map(|store| store.rows.get("global_transaction")).sum(),
         open: snapshot::open_transactions(&draft.path().join(StoreName::Orchestrator.file()))?,
         without: wanted.without.iter().copied().collect(),
+        dtm: wanted.data_dir.join(DTM_STORE).is_file(),
         files,
     };
     manifest.write(draft.path())?;

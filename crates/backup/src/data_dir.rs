@@ -1,6 +1,7 @@
 //! A data folder that is to be replaced: whether a system runs on it, and how another folder takes its place. Knows
 //! the locks of a stack, of SQLite and of DTM's store; knows no backup.
 use crate::draft::{self, Draft};
+use crate::manifest::DTM_STORE;
 use crate::{FileError, OldData, RestoreError, StoreName, cut, sealed_file};
 use chrono::Utc;
 use rusqlite::{Connection, ErrorCode};
@@ -9,7 +10,7 @@ use rustix::io::Errno;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-/// DTM's store below a data folder.
+/// DTM's working folder below a data folder.
 const DTM: &str = "dtm";
 /// Held by a running stack.
 const LOCK: &str = "lock";
@@ -32,7 +33,7 @@ impl Unused {
         let in_use = |what: &str| RestoreError::InUse { data_dir: path.clone(), what: what.to_owned() };
         let mut locks = Vec::new();
         let lock = path.join(LOCK);
-        for file in [lock, path.join(DTM).join("dtm.bolt")].iter().filter(|file| file.is_file()) {
+        for file in [lock, path.join(DTM_STORE)].iter().filter(|file| file.is_file()) {
             let open = File::open(file).map_err(FileError::new("open", file))?;
             let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
             open.try_lock().map_err(|_| in_use(&format!("{name} is locked")))?;

@@ -16,6 +16,8 @@ const MAX_BYTES: u64 = 1 << 20;
 
 /// The key of the plan MAC, below the folder.
 pub(crate) const KEY: &str = "keys/plan-mac";
+/// DTM's store, which is never copied.
+pub(crate) const DTM_STORE: &str = "dtm/dtm.bolt";
 /// The ports of the data folder: DTM keeps the relay's address with each global transaction.
 pub(crate) const PORTS: &str = "ports.json";
 
@@ -36,6 +38,8 @@ pub struct Manifest {
     pub open: u64,
     /// Stores that are kept elsewhere.
     pub without: Vec<StoreName>,
+    /// DTM worked here. Its data is left out, so it will begin empty.
+    pub dtm: bool,
     /// The files.
     pub files: Vec<Entry>,
 }
@@ -177,6 +181,7 @@ mod tests {
             global_transactions: 2,
             open: 1,
             without: vec![],
+            dtm: false,
             files: StoreName::ALL.into_iter().map(entry).collect(),
         }
     }

@@ -2,9 +2,9 @@
 //! no SQLite and no lock.
 use crate::data_dir::Unused;
 use crate::draft::{self, Draft};
-use crate::manifest::Manifest;
-use crate::{Progress, RestoreError, sealed_file};
-use std::path::PathBuf;
+use crate::manifest::{DTM_STORE, Manifest};
+use crate::{FileError, Progress, RestoreError, sealed_file};
+use std::path::{Path, PathBuf};
 
 /// Where a backup is, and where it goes.
 #[derive(Debug, Clone)]
@@ -86,10 +86,20 @@ pub fn restore(source: &Source, mut told: impl FnMut(Progress)) -> Result<Restor
             return Err(not_whole(format!("{} is not what the manifest says", entry.path)));
         }
     }
-    if source.dtm == DtmData::Keep {
-        old.copy_dtm(draft.path())?;
+    match source.dtm {
+        DtmData::Keep => old.copy_dtm(draft.path())?,
+        DtmData::Aside if manifest.dtm => begin_dtm(draft.path())?,
+        DtmData::Aside => {}
     }
     let data_dir = old.path().to_owned();
     let old = old.replace_by(draft)?;
     Ok(Restored { manifest, data_dir, old })
+}
+
+/// An empty store, with which DTM begins anew. That it is there says that DTM is needed here, whatever drives what is
+/// started from now on.
+fn begin_dtm(folder: &Path) -> Result<(), FileError> {
+    let store = folder.join(DTM_STORE);
+    draft::private_folder(&draft::parent(&store))?;
+    sealed_file::write(&store, b"").map(|_| ())
 }

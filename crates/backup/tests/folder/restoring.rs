@@ -25,6 +25,8 @@ fn a_new_folder_gets_what_the_backup_has() {
     assert_eq!(restored.old, OldData::None);
     let mut expected = content(&folder.path("backup"));
     expected.retain(|name, _| !name.starts_with("manifest"));
+    // DTM begins empty.
+    expected.insert("dtm/dtm.bolt".into(), Vec::new());
     assert_eq!(content(&folder.path("other")), expected);
     std::fs::create_dir(folder.path("empty")).unwrap();
     folder.restore("backup", "empty").unwrap();
@@ -39,12 +41,21 @@ fn what_was_there_is_moved_aside_as_it_was() {
     assert_eq!(notes(&folder), ["kept", "later"]);
     let restored = folder.restore_over("backup", "data", Occupied::MoveAside, DtmData::Aside).unwrap();
     assert_eq!(notes(&folder), ["kept"]);
-    assert!(!folder.data().join("dtm").exists());
+    assert_eq!(std::fs::read(folder.data().join("dtm/dtm.bolt")).unwrap(), b"");
     let OldData::At(old) = restored.old else { panic!("the old data is nowhere") };
     assert_eq!(std::fs::read(old.join("dtm/dtm.bolt")).unwrap(), b"bolt");
     std::fs::rename(folder.data(), folder.path("restored")).unwrap();
     std::fs::rename(old, folder.data()).unwrap();
     assert_eq!(notes(&folder), ["kept", "later"]);
+}
+
+#[test]
+fn where_dtm_never_worked_none_is_expected() {
+    let folder = Folder::new();
+    std::fs::remove_file(folder.data().join("dtm/dtm.bolt")).unwrap();
+    folder.back_up("backup").unwrap();
+    folder.restore("backup", "other").unwrap();
+    assert!(!folder.path("other").join("dtm").exists());
 }
 
 #[test]
