@@ -5,7 +5,7 @@ mod deeds;
 
 use amends_orchestrator::history::Status;
 use amends_orchestrator::plan::{Mode, Plan};
-use deeds::world::World;
+use deeds::world::{PATIENCE, World};
 use tonic::Code;
 
 #[tokio::test]
@@ -31,5 +31,21 @@ async fn what_dtm_lost_is_driven_to_its_end() {
     world.child.kill().await.unwrap();
     std::fs::remove_file(world.folder.path().join("dtm/dtm.bolt")).unwrap();
     world.restart_dtm().await;
+    assert_eq!(world.end(&live.base().gid).await, Status::Succeeded);
+}
+
+/// What runs here already is no reason not to remind DTM of what could run beside it.
+#[tokio::test]
+async fn dtm_that_was_away_goes_on_beside_a_slow_sibling() {
+    let mut world = World::start().await;
+    let slow = world.branches.hold("action", "02");
+    let gate = world.branches.hold("action", "03");
+    let live = world.go(world.graph(Mode::Saga, &[&[], &[0], &[0], &[2]])).await;
+    world.branches.until_all(&["action 02", "action 03"], PATIENCE).await;
+    world.child.kill().await.unwrap();
+    drop(gate);
+    world.restart_dtm().await;
+    world.branches.until_all(&["action 04"], PATIENCE).await;
+    drop(slow);
     assert_eq!(world.end(&live.base().gid).await, Status::Succeeded);
 }

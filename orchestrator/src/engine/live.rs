@@ -2,7 +2,7 @@
 //! All appends of a gid go through it, one after another, so decisions and facts cannot pass each other.
 //! Must not know what coordinators do, nor lanes or the API.
 
-use super::decide::{Decision, decide};
+use super::decide::{Decision, decide, next_ops};
 use super::feed::{Feed, News, Subscription};
 use super::silence::Silence;
 use crate::coordinator::Coordinator;
@@ -170,6 +170,22 @@ impl Live {
     #[must_use]
     pub fn is_busy(&self) -> bool {
         !lock(&self.running).is_empty()
+    }
+
+    /// Whether nothing runs in this process that could run: it is the coordinator's turn, though an op that runs beside
+    /// may keep us busy.
+    #[must_use]
+    pub fn is_stalled(&self) -> bool {
+        let running = lock(&self.running);
+        if running.is_empty() || !self.plan.is_graph() {
+            return running.is_empty();
+        }
+        let state = self.state();
+        let may_run = |asked: OpRef| {
+            let decision = decide(&self.plan, &state, asked, &|at| running.contains_key(&at));
+            matches!(decision, Decision::Run(_))
+        };
+        next_ops(&self.plan, &state).into_iter().any(may_run)
     }
 
     /// The coordinator was told "not yet": it is owed a wake-up when something ended.

@@ -61,7 +61,9 @@ impl Engine {
         at: OpRef,
         ended: watch::Sender<bool>,
     ) -> bool {
-        live.silence.rest();
+        if !live.is_stalled() {
+            live.silence.rest();
+        }
         let alive = Run::new(self, live, at).until_over().await;
         live.release(at, &ended);
         alive

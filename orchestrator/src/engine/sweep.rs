@@ -97,7 +97,7 @@ impl Engine {
                 self.until_back().await;
             }
             let now = Instant::now();
-            for live in self.all_open().into_iter().filter(|live| !live.is_busy()) {
+            for live in self.all_open().into_iter().filter(|live| live.is_stalled()) {
                 let Some(strikes) = live.silence.strike(now) else { continue };
                 let Some(turn) = self.turn().await else { return };
                 let engine = Arc::clone(&self);
@@ -134,7 +134,7 @@ impl Engine {
         tracing::info!("the coordinator is back");
         let now = Instant::now();
         for live in self.all_open() {
-            if !live.is_busy() {
+            if live.is_stalled() {
                 live.silence.due_now(now);
             }
         }
