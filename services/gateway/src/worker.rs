@@ -25,17 +25,20 @@ pub struct Worker {
     cashier: Cashier,
     permits: Arc<Semaphore>,
     in_hand: Arc<Mutex<HashSet<String>>>,
+    /// Undos go round: those up to this row of the payments had their turn.
+    undos_seen: i64,
 }
 
 impl Worker {
     /// A worker for this cashier's payments.
     #[must_use]
     pub fn new(cashier: Cashier) -> Worker {
-        Worker { cashier, permits: Arc::new(Semaphore::new(AT_ONCE)), in_hand: Arc::default() }
+        let permits = Arc::new(Semaphore::new(AT_ONCE));
+        Worker { cashier, permits, in_hand: Arc::default(), undos_seen: 0 }
     }
 
     /// Works until it is dropped.
-    pub async fn run(self) {
+    pub async fn run(mut self) {
         if let Err(error) = self.take_over().await {
             tracing::error!(%error, "requests of an earlier process could not be taken over");
         }
@@ -67,7 +70,7 @@ impl Worker {
     }
 
     /// Starts work on what is due; says how long to sleep.
-    async fn look(&self) -> Result<Duration, DbErr> {
+    async fn look(&mut self) -> Result<Duration, DbErr> {
         let now_us = self.cashier.guard().now_us();
         let busy = self.busy();
         let open = self.open_attempts(&busy).await?;
@@ -101,8 +104,9 @@ impl Worker {
             .await
     }
 
-    /// Payments to be undone that keep money while no request is open.
-    async fn unfinished_undos(&self, busy: &[String]) -> Result<Vec<String>, DbErr> {
+    /// Payments to be undone that keep money while no request is open. The next ones at each look: one that cannot be
+    /// worked on must not keep those behind it waiting.
+    async fn unfinished_undos(&mut self, busy: &[String]) -> Result<Vec<String>, DbErr> {
         let (authorized, _) = encode(State::Authorized);
         let (captured, _) = encode(State::Captured);
         let (in_doubt, refused) = encode(State::InDoubt(Doubt::CaptureRefused));
@@ -111,16 +115,22 @@ impl Worker {
                 .add(payment::Column::State.eq(in_doubt))
                 .add(payment::Column::Pending.eq(refused)),
         );
-        payment::Entity::find()
+        let next: Vec<(i64, String)> = payment::Entity::find()
             .select_only()
+            .column(payment::Column::Seq)
             .column(payment::Column::PaymentId)
             .filter(payment::Column::UndoWanted.eq(true))
             .filter(keeps)
+            .filter(payment::Column::Seq.gt(self.undos_seen))
             .filter(payment::Column::PaymentId.is_not_in(busy.iter().map(String::as_str)))
+            .order_by_asc(payment::Column::Seq)
             .limit(AT_ONCE as u64)
             .into_tuple()
             .all(self.cashier.guard().store().reader())
-            .await
+            .await?;
+        let last = next.last().filter(|_| next.len() == AT_ONCE);
+        self.undos_seen = last.map_or(0, |(seq, _)| *seq);
+        Ok(next.into_iter().map(|(_, payment_id)| payment_id).collect())
     }
 
     fn start(&self, payment_id: String) {
@@ -130,12 +140,14 @@ impl Worker {
         }
         let (cashier, in_hand) = (self.cashier.clone(), self.in_hand.clone());
         tokio::spawn(async move {
-            if let Err(fault) = cashier.advance(&payment_id, None).await {
+            let advanced = cashier.advance(&payment_id, None).await;
+            // Others may work while this one rests.
+            drop(permit);
+            if let Err(fault) = advanced {
                 tracing::error!(%fault, payment_id, "a payment could not be worked on");
                 tokio::time::sleep(LONGEST_SLEEP).await;
             }
             in_hand.lock().unwrap_or_else(PoisonError::into_inner).remove(&payment_id);
-            drop(permit);
             cashier.wake().notify_one();
         });
     }

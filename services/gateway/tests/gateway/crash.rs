@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use amends_proto::pay::gateway::v1::{AttemptState, PaymentState};
+use sea_orm::ConnectionTrait as _;
 use tonic::Code;
 
 use crate::world::{Deed, MODES, Mode, PATIENT, Settings, World, assert_refused, eventually, forward};
@@ -57,6 +58,31 @@ async fn a_crash_in_the_middle_of_an_undo_does_not_stop_it() {
         eventually(async || (world.payment(&deed).await.state() == mode.undone()).then_some(())).await;
         assert_eq!(world.undo(&deed).await.unwrap().state(), mode.undone());
     }
+}
+
+/// More undos that cannot be worked on than the worker takes in hand at once, and one behind them that can.
+#[tokio::test]
+async fn undos_that_fail_do_not_keep_others_waiting() {
+    let world = World::with(PATIENT).await;
+    let deeds: Vec<Deed> = (0..40).map(|_| Deed::new(Mode::Saga, "tok_ok")).collect();
+    for deed in &deeds {
+        world.forward(deed).await.unwrap();
+    }
+    let (last, broken) = deeds.split_last().unwrap();
+    let store = world.foreign_store().await;
+    let planting = store.begin().await.unwrap();
+    for deed in broken {
+        let id = &deed.request.payment_id;
+        // An open request that nobody can read: whoever works on the payment ends with a fault.
+        let unreadable = format!(
+            "UPDATE attempt SET op = 'unreadable', next_query_at_us = 9000000000000000 WHERE payment_id = '{id}'"
+        );
+        planting.execute_unprepared(&unreadable).await.unwrap();
+    }
+    planting.execute_unprepared("UPDATE payment SET undo_wanted = TRUE").await.unwrap();
+    planting.commit().await.unwrap();
+    eventually(async || (world.payment(last).await.state() == PaymentState::Reversed).then_some(())).await;
+    assert_eq!(world.money(last).await, (0, 0));
 }
 
 #[tokio::test]
