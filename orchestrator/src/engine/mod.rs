@@ -3,6 +3,7 @@
 
 mod answer;
 mod auditor;
+mod cache;
 mod decide;
 mod drive;
 mod feed;
@@ -20,19 +21,17 @@ pub use feed::Subscription;
 pub use lanes::{AddressError, Lane, Lanes, code_name};
 pub use live::{Happened, Live};
 
+use cache::Cache;
 use crate::coordinator::Coordinators;
 use crate::history::{AppendError, Cause, Fact, History, Loaded, NewTransaction, ReadError, Row, State};
 use crate::plan::{Mode, Plan};
 use crate::replica::Tenure;
 use amends_dtm::plan_mac::PlanMacKey;
-use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Finished global transactions kept in memory for those who still wait for them.
-const KEPT_FINISHED: usize = 2_000;
 /// Repeated and reminding calls to the coordinator in flight (design.md §2, Times).
 const AT_ONCE: usize = 64;
 /// Between two tries to read a store that is away.
@@ -85,15 +84,9 @@ pub struct EngineParts {
 /// Brings every global transaction to its end.
 pub struct Engine {
     parts: EngineParts,
-    live: Mutex<Cache>,
+    live: Cache,
     coordinator_away: AtomicBool,
     turns: Arc<Semaphore>,
-}
-
-#[derive(Default)]
-struct Cache {
-    open: HashMap<String, Arc<Live>>,
-    finished: VecDeque<Arc<Live>>,
 }
 
 impl Engine {
@@ -102,7 +95,7 @@ impl Engine {
     pub fn new(parts: EngineParts) -> Arc<Self> {
         Arc::new(Self {
             parts,
-            live: Mutex::default(),
+            live: Cache::default(),
             coordinator_away: AtomicBool::new(false),
             turns: Arc::new(Semaphore::new(AT_ONCE)),
         })
@@ -137,13 +130,8 @@ impl Engine {
         (self.parts.clock)()
     }
 
-    fn cache(&self) -> MutexGuard<'_, Cache> {
-        self.live.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn all_open(&self) -> Vec<Arc<Live>> {
-        // One that is not durable yet is nobody's business but its start's.
-        self.cache().open.values().filter(|live| live.state().last_seq > 0).cloned().collect()
+        self.live.all_open()
     }
 
     fn to_live(&self, loaded: Loaded) -> Arc<Live> {
@@ -171,9 +159,11 @@ impl Engine {
         let live = self.to_live(Loaded { row, plan, state });
         let gid = live.base().gid.clone();
         // Known before it is durable: whoever learns of the gid by the commit must meet this one, not a second.
-        self.cache().open.insert(gid.clone(), Arc::clone(&live));
+        if self.live.take_in(&live).is_err() {
+            return Err(AppendError::Store("the new gid is in use".to_owned()));
+        }
         if let Err(error) = live.start(&self.parts.history.writer, self.now_us(), new).await {
-            self.cache().open.remove(&gid);
+            self.live.forget(&gid);
             if matches!(error, AppendError::Store(_)) {
                 self.look_again(gid);
             }
@@ -217,7 +207,7 @@ impl Engine {
     /// # Errors
     /// Where the store is away or unreadable.
     pub async fn find(self: &Arc<Self>, gid: &str) -> Result<Option<Arc<Live>>, ReadError> {
-        if let Some(live) = self.cached(gid) {
+        if let Some(live) = self.live.get(gid) {
             return Ok(Some(live));
         }
         let Some(loaded) = self.parts.history.reader.load(gid).await? else {
@@ -229,21 +219,11 @@ impl Engine {
             return Ok(Some(live));
         }
         // Somebody may have been quicker: there is one `Live` for each open gid, and one who takes it up.
-        {
-            let mut cache = self.cache();
-            if let Some(known) = cache.open.get(gid) {
-                return Ok(Some(Arc::clone(known)));
-            }
-            cache.open.insert(gid.to_owned(), Arc::clone(&live));
+        if let Err(known) = self.live.take_in(&live) {
+            return Ok(Some(known));
         }
         self.take_up(&live);
         Ok(Some(live))
-    }
-
-    fn cached(&self, gid: &str) -> Option<Arc<Live>> {
-        let cache = self.cache();
-        let finished = || cache.finished.iter().rev().find(|live| live.base().gid == gid).cloned();
-        cache.open.get(gid).cloned().or_else(finished)
     }
 
     /// Records facts, and takes the global transaction out of the open ones if that ended it.
@@ -263,13 +243,7 @@ impl Engine {
 
     fn retire(&self, live: &Arc<Live>) {
         live.silence.rest();
-        let mut cache = self.cache();
-        if cache.open.remove(&live.base().gid).is_some() {
-            cache.finished.push_back(Arc::clone(live));
-            if cache.finished.len() > KEPT_FINISHED {
-                cache.finished.pop_front();
-            }
-        }
+        self.live.retire(&live.base().gid);
     }
 
     /// Asks for the end: no new forward attempt, then undo (orchestration.md item 7). Idempotent.
