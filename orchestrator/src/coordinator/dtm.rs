@@ -1,6 +1,7 @@
 //! The DTM server as coordinator. Turns plans into DTM's requests; every URL in them is the relay's, and the payload
 //! is the plan's hash: nothing of a plan enters DTM (design.md §2).
 
+use super::nudges::Nudges;
 use super::{BranchView, Coordinator, CoordinatorError, CoordinatorStatus, DTM, Reply, View};
 use crate::engine::HOLD_FORWARD;
 use crate::plan::{Mode, Plan};
@@ -13,11 +14,6 @@ use bytes::Bytes;
 use futures::FutureExt as _;
 use prost::Message as _;
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
-use tokio::sync::Mutex;
-use tokio::time::Instant;
 use tonic::Code;
 
 /// DTM's own poll: the backstop only, waking it is our job (design.md §2, Times).
@@ -27,27 +23,21 @@ const REQUEST_TIMEOUT_S: u32 = 5;
 const _: () = assert!(HOLD_FORWARD.as_millis() + 1_000 <= REQUEST_TIMEOUT_S as u128 * 1_000);
 /// A TCC that nobody decides is taken back by DTM after this time (payments-domain.md §3).
 const TCC_TIMEOUT_TO_FAIL_S: u32 = 600;
-/// `resetCronTime` sends every waiting gid into one serial loop: at most one a second (dtm.md D6).
-const NUDGE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// DTM as the coordinator.
 pub struct DtmCoordinator {
     client: DtmClient,
+    relay: String,
     relay_run: String,
-    nudges: Arc<Nudges>,
-}
-
-#[derive(Default)]
-struct Nudges {
-    last: Mutex<Option<Instant>>,
-    waiting: AtomicBool,
+    nudges: Nudges,
 }
 
 impl DtmCoordinator {
     /// DTM behind `client`, told to call the relay at `relay` (host:port as DTM sees it; DTM stores it for ever).
     #[must_use]
     pub fn new(client: DtmClient, relay: &str) -> Self {
-        Self { client, relay_run: format!("{relay}/amends.v1.Relay/Run"), nudges: Arc::default() }
+        let relay_run = format!("{relay}/amends.v1.Relay/Run");
+        Self { client, relay: relay.to_owned(), relay_run, nudges: Nudges::default() }
     }
 
     fn payload(plan: &Plan) -> Bytes {
@@ -108,22 +98,6 @@ fn order(plan: &Plan) -> SagaOrder {
     if graph.fits() { graph } else { SagaOrder::Chain }
 }
 
-impl Nudges {
-    /// Waits until a nudge may be sent; false = another that is waiting already will do for this one too.
-    async fn admit(&self) -> bool {
-        if self.waiting.swap(true, Ordering::SeqCst) {
-            return false;
-        }
-        let mut last = self.last.lock().await;
-        if let Some(last) = *last {
-            tokio::time::sleep_until(last + NUDGE_INTERVAL).await;
-        }
-        *last = Some(Instant::now());
-        self.waiting.store(false, Ordering::SeqCst);
-        true
-    }
-}
-
 fn meaning(error: DtmError) -> CoordinatorError {
     match error {
         DtmError::Refused(text) | DtmError::InvalidRequest(text) => CoordinatorError::Refused(text),
@@ -172,6 +146,10 @@ impl Coordinator for DtmCoordinator {
 
     fn calls(&self) -> bool {
         true
+    }
+
+    fn relay(&self) -> &str {
+        &self.relay
     }
 
     fn register<'a>(&'a self, plan: &'a Plan) -> Reply<'a, ()> {

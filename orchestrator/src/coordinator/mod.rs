@@ -3,6 +3,7 @@
 
 mod dtm;
 mod embedded;
+mod nudges;
 
 pub use dtm::DtmCoordinator;
 pub use embedded::{AbsentDtm, Embedded};
@@ -88,6 +89,11 @@ pub trait Coordinator: Send + Sync + 'static {
 
     /// Whether it calls the relay for each branch op. False: the engine drives by itself, and asks it nothing.
     fn calls(&self) -> bool;
+
+    /// The relay's address that it is given with each branch; empty where it calls nobody.
+    fn relay(&self) -> &str {
+        ""
+    }
 
     /// Makes the plan's branches known. SAGA: this also starts it; repeating it continues it at once (dtm.md D6).
     /// TCC: registered and prepared, not submitted; repeating it changes nothing.

@@ -35,7 +35,8 @@ impl Engine {
             match registered {
                 Ok(()) => {
                     if !live.state().registered {
-                        live.note(Fact::Registered, self.now_us());
+                        let relay = live.coordinator().relay().to_owned();
+                        live.note(Fact::Registered(relay), self.now_us());
                     }
                     return true;
                 }

@@ -78,8 +78,9 @@ pub enum End {
 pub enum Fact {
     /// The request was accepted; the plan is stored with it.
     Started,
-    /// The coordinator has the plan's branches.
-    Registered,
+    /// The coordinator has the plan's branches; the text is the relay's address that it was given. That and the plan are
+    /// all that the request was made of.
+    Registered(String),
     /// TCC: every try succeeded, and it shall be committed.
     SubmitDecided,
     /// TCC: the coordinator agreed to commit.
@@ -186,7 +187,7 @@ impl From<&Fact> for FlatFact {
             |kind, cause: &Cause| Self::kind(kind).reason(&format!("{}:{}", cause.name(), cause.text()));
         match fact {
             Fact::Started => Self::kind("started"),
-            Fact::Registered => Self::kind("registered"),
+            Fact::Registered(relay) => Self::kind("registered").reason(relay),
             Fact::SubmitDecided => Self::kind("submit_decided"),
             Fact::Committed => Self::kind("committed"),
             Fact::AbortDecided(why) => cause("abort_decided", why),
@@ -231,7 +232,7 @@ impl Fact {
         let cause = || Cause::parse(&flat.reason).ok_or_else(|| fail("unknown cause"));
         Ok(match flat.kind.as_str() {
             "started" => Self::Started,
-            "registered" => Self::Registered,
+            "registered" => Self::Registered(reason),
             "submit_decided" => Self::SubmitDecided,
             "committed" => Self::Committed,
             "abort_decided" => Self::AbortDecided(cause()?),
@@ -275,7 +276,7 @@ mod tests {
         let at = OpRef { step: 1, op: Op::Action };
         let facts = [
             Fact::Started,
-            Fact::Registered,
+            Fact::Registered("127.0.0.1:7401".into()),
             Fact::SubmitDecided,
             Fact::Committed,
             Fact::AbortDecided(Cause::Crash("tries".into())),

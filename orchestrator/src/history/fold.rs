@@ -168,7 +168,7 @@ impl State {
         self.last_seq = event.seq;
         match &event.fact {
             Fact::Started => self.started_us = event.time_us,
-            Fact::Registered => self.registered = true,
+            Fact::Registered(_) => self.registered = true,
             Fact::SubmitDecided => self.decide(Verdict::Submitting),
             Fact::Committed => self.decide(Verdict::Committed),
             Fact::AbortDecided(cause) | Fact::UndoDecided(cause) => self.decide(Verdict::Undo(cause.clone())),

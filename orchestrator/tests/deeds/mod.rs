@@ -39,6 +39,11 @@ async fn a_saga_succeeds_and_dtm_agrees() {
         "finished",
     ]);
     assert_eq!(kinds, expected);
+    if !EMBEDDED {
+        let registered = world.engine.history().reader.page(&gid, 2, 1).await.unwrap();
+        let relay = live.coordinator().relay();
+        assert!(relay.starts_with("127.0.0.1:") && registered[0].reason == relay, "{registered:?}");
+    }
 }
 
 #[tokio::test]

@@ -107,11 +107,11 @@ mod tests {
     fn one_status_agrees_with_each_course() {
         let undo = || Fact::AbortDecided(Cause::Crash(String::new()));
         let cases = [
-            (Mode::Saga, vec![Fact::Registered], "submitted", ""),
+            (Mode::Saga, vec![Fact::Registered(String::new())], "submitted", ""),
             (Mode::Saga, vec![undo()], "aborting", ""),
             (Mode::Saga, vec![Fact::Finished(End::Succeeded)], "succeed", "failed"),
             (Mode::Saga, vec![undo(), Fact::Finished(End::Cancelled)], "failed", "succeed"),
-            (Mode::Tcc, vec![Fact::Registered], "prepared", ""),
+            (Mode::Tcc, vec![Fact::Registered(String::new())], "prepared", ""),
             (Mode::Tcc, vec![Fact::SubmitDecided], "submitted", ""),
             (Mode::Tcc, vec![Fact::Committed], "submitted", ""),
             (Mode::Tcc, vec![undo()], "aborting", ""),
@@ -141,7 +141,10 @@ mod tests {
         let plan = samples::plan(Mode::Saga, 2, None);
         let of = |facts| compare(&plan, &state(&plan, facts), None);
         assert_eq!(of(vec![Fact::Started]), Comparison::Agrees, "nobody told it yet");
-        assert!(matches!(of(vec![Fact::Registered]), Comparison::Differs(_)));
-        assert_eq!(of(vec![Fact::Registered, Fact::Finished(End::Failed)]), Comparison::Forgot);
+        assert!(matches!(of(vec![Fact::Registered(String::new())]), Comparison::Differs(_)));
+        assert_eq!(
+            of(vec![Fact::Registered(String::new()), Fact::Finished(End::Failed)]),
+            Comparison::Forgot
+        );
     }
 }
