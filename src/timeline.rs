@@ -5,7 +5,7 @@ pub use lines::Lines;
 
 use crate::exit::split_reason;
 use crate::output::{Paint, Tone, mode_name, op_state_name, status_name, status_tone, table};
-use amends_proto::amends::v1::{CoordinatorViewResponse, Event, GlobalTransaction, Step};
+use amends_proto::amends::v1::{Attention, CoordinatorViewResponse, Event, GlobalTransaction, Step};
 use prost_types::Timestamp;
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -61,11 +61,20 @@ pub fn head(transaction: &GlobalTransaction, paint: Paint) -> String {
     if transaction.paused {
         text.push_str("paused\n");
     }
-    if let Some(attention) = &transaction.attention {
-        let line = format!("needs a person: {} {}", attention.cause, attention.text);
+    for attention in needs(transaction) {
+        let since = attention.since.map(|since| format!(" since {since}")).unwrap_or_default();
+        let line = format!("needs a person{since}: {} {}", attention.cause, attention.text);
         let _ = writeln!(text, "{}", paint.tone(Tone::Bad, line.trim_end()));
     }
     text
+}
+
+/// All open needs for a person; a list tells only of the oldest.
+fn needs(transaction: &GlobalTransaction) -> &[Attention] {
+    match transaction.all_attention.as_slice() {
+        [] => transaction.attention.as_slice(),
+        all => all,
+    }
 }
 
 /// One line per op of each step.
@@ -232,6 +241,35 @@ mod tests {
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 2, "{text}");
         assert!(lines[1].ends_with("succeeded (attempt 3) in 3 ms"), "{text}");
+    }
+
+    #[test]
+    fn every_open_need_for_a_person_is_told_with_its_beginning() {
+        let since = Some(prost_types::Timestamp { seconds: 0, nanos: 0 });
+        let attention = |cause: &str, text: &str| Attention {
+            cause: cause.into(),
+            since,
+            text: text.into(),
+            ..Attention::default()
+        };
+        let all = vec![
+            attention("under_review", "wait"),
+            attention("disagreement", "points has no row (called again)"),
+        ];
+        let transaction = GlobalTransaction {
+            attention: all.first().cloned(),
+            all_attention: all,
+            ..GlobalTransaction::default()
+        };
+        let head = head(&transaction, Paint::Plain);
+        let told: Vec<&str> = head.lines().skip(1).collect();
+        assert_eq!(
+            told,
+            [
+                "needs a person since 1970-01-01T00:00:00Z: under_review wait",
+                "needs a person since 1970-01-01T00:00:00Z: disagreement points has no row (called again)",
+            ]
+        );
     }
 
     #[test]

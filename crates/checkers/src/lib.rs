@@ -30,6 +30,7 @@
 mod atomicity;
 mod books;
 mod coordinator;
+mod disagreements;
 mod effect_sums;
 mod effects;
 mod history;
@@ -89,6 +90,7 @@ pub fn judge(snapshot: &Snapshot) -> Report {
             Invariant::I7 => (snapshot.transactions.len(), atomicity::check(snapshot)),
             Invariant::I8 => (snapshot.orders.len(), orders::check(snapshot)),
             Invariant::I9 => (snapshot.branch_ops.values().map(Vec::len).sum(), effects::check(snapshot)),
+            Invariant::A1 => (snapshot.transactions.len(), disagreements::check(snapshot)),
         };
         Line { checker, title: checker.title(), checked, violations }
     });

@@ -1,7 +1,7 @@
 //! What the checkers say: one line per invariant with its violations, and notes. Knows no invariant's content.
 use serde::Serialize;
 
-/// The invariants of payments-domain §5 that are checked.
+/// The invariants of payments-domain §5 that are checked, and the auditor's finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub enum Invariant {
     /// Money is only moved.
@@ -20,11 +20,13 @@ pub enum Invariant {
     I8,
     /// Each effect happened once, and is still there.
     I9,
+    /// None of payments-domain §5: what the orchestrator's auditor found, and has not seen healed.
+    A1,
 }
 
 impl Invariant {
     /// All of them, in the order in which they are told.
-    pub const ALL: [Invariant; 8] = [
+    pub const ALL: [Invariant; 9] = [
         Invariant::I1,
         Invariant::I3,
         Invariant::I4,
@@ -33,6 +35,7 @@ impl Invariant {
         Invariant::I7,
         Invariant::I8,
         Invariant::I9,
+        Invariant::A1,
     ];
 
     /// `I1` …
@@ -47,6 +50,7 @@ impl Invariant {
             Invariant::I7 => "I7",
             Invariant::I8 => "I8",
             Invariant::I9 => "I9",
+            Invariant::A1 => "A1",
         }
     }
 
@@ -62,6 +66,7 @@ impl Invariant {
             Invariant::I7 => "all branches of a global transaction agree",
             Invariant::I8 => "an order is paid if and only if money is kept",
             Invariant::I9 => "each effect happened once and is still there",
+            Invariant::A1 => "the auditor has no disagreement open",
         }
     }
 }

@@ -29,6 +29,7 @@ pub struct WorldConfig {
     coordinator: Coordinator,
     pivot_timeout_ms: u32,
     psp_timeout_ms: u32,
+    audit: Vec<String>,
 }
 
 impl WorldConfig {
@@ -41,7 +42,20 @@ impl WorldConfig {
             coordinator,
             pivot_timeout_ms: 5_000,
             psp_timeout_ms: 500,
+            audit: Vec::new(),
         }
+    }
+
+    /// An auditor that looks every so many milliseconds, and takes for a disagreement what lasts twice as long.
+    #[must_use]
+    pub fn audited(self, interval_ms: u32) -> WorldConfig {
+        let flag = |name: &str, value: u32| [format!("--audit-{name}"), value.to_string()];
+        let flags = [
+            flag("interval-ms", interval_ms),
+            flag("patience-ms", interval_ms * 2),
+            flag("calls-per-second", 400),
+        ];
+        WorldConfig { audit: flags.concat(), ..self }
     }
 
     /// Gives charges and the PSP the time that a killed process needs to come back.
@@ -76,6 +90,7 @@ impl World {
             })
             .args(Role::Orchestrator, ["--pivot-timeout-ms", &config.pivot_timeout_ms.to_string()])
             .args(Role::Orchestrator, ["--try-timeout-ms", "1500"])
+            .args(Role::Orchestrator, &config.audit)
             .args(Role::Gateway, ["--psp-timeout-ms", &config.psp_timeout_ms.to_string()])
             .args(Role::Gateway, GATEWAY);
         let mut proxies = Vec::new();

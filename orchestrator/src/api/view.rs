@@ -17,6 +17,7 @@ pub fn transaction(live: &Live) -> pb::GlobalTransaction {
         reason: state.cause().map(|cause| cause.text().to_owned()).unwrap_or_default(),
         undo_cause: state.cause().map(|cause| cause.name().to_owned()).unwrap_or_default(),
         attention: state.attention.first().map(|open| attention(&live.plan, open)),
+        all_attention: state.attention.iter().map(|open| attention(&live.plan, open)).collect(),
         last_seq: state.last_seq,
         plan_hash: hex::encode(live.plan.hash()),
         status: status(state.status()).into(),

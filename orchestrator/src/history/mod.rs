@@ -7,11 +7,13 @@ pub mod entity;
 mod event;
 mod fold;
 mod reader;
+mod scope;
 mod writer;
 
 pub use event::{Cause, End, Event, Fact, FlatFact, MAX_REASON_BYTES, UnreadableEvent, bounded};
 pub use fold::{Attention, OpState, Standing, State, Status, StepState, Verdict};
 pub use reader::{HistoryReader, ListFilter, Loaded, ReadError, Row};
+pub use scope::Scope;
 pub use writer::{Append, AppendError, Conflict, HistoryWriter, NewTransaction, Reuse};
 
 /// Both ways to the store.

@@ -1,8 +1,9 @@
 //! Reads histories back: one by gid, those that are open, and lists. Never writes.
 
-use super::entity::{event, global_transaction, plan};
+use super::entity::{event, global_transaction, plan, replica};
 use super::event::{Event, Fact, FlatFact, UnreadableEvent};
 use super::fold::State;
+use super::scope::Scope;
 use crate::plan::{Plan, PlanError};
 use amends_serve::store::Store;
 use sea_orm::sea_query::Expr;
@@ -149,11 +150,34 @@ impl HistoryReader {
         open.order_by_asc(global_transaction::Column::Gid).into_tuple().all(self.store.reader()).await
     }
 
-    /// Gids of those that have ended, behind `after` and before `until`, oldest first.
+    /// What this process looks after.
     ///
     /// # Errors
     /// Where the store is away.
-    pub async fn ended_gids(&self, after: &str, until: &str, limit: u64) -> Result<Vec<String>, DbErr> {
+    pub async fn scope(&self) -> Result<Scope, DbErr> {
+        if self.replica.is_empty() {
+            return Ok(Scope::All);
+        }
+        let alive = replica::Entity::find()
+            .select_only()
+            .column(replica::Column::Id)
+            .filter(replica::Column::Fenced.eq(false))
+            .into_tuple()
+            .all(self.store.reader())
+            .await?;
+        Ok(Scope::among(&self.replica, alive))
+    }
+
+    /// Gids of those in `scope` that have ended, behind `after` and before `until`, oldest first.
+    ///
+    /// # Errors
+    /// Where the store is away.
+    pub async fn ended_gids(
+        &self,
+        scope: &Scope,
+        (after, until): (&str, &str),
+        limit: u64,
+    ) -> Result<Vec<String>, DbErr> {
         use global_transaction::Column;
         global_transaction::Entity::find()
             .select_only()
@@ -161,6 +185,7 @@ impl HistoryReader {
             .filter(Column::IsOpen.eq(false))
             .filter(Column::Gid.gt(after))
             .filter(Column::Gid.lt(until))
+            .filter(scope.condition())
             .order_by_asc(Column::Gid)
             .limit(limit)
             .into_tuple()
@@ -168,16 +193,17 @@ impl HistoryReader {
             .await
     }
 
-    /// Gids of those that need a person, oldest first.
+    /// Gids of those in `scope` that need a person, oldest first.
     ///
     /// # Errors
     /// Where the store is away.
-    pub async fn attention_gids(&self, limit: u64) -> Result<Vec<String>, DbErr> {
+    pub async fn attention_gids(&self, scope: &Scope, limit: u64) -> Result<Vec<String>, DbErr> {
         use global_transaction::Column;
         global_transaction::Entity::find()
             .select_only()
             .column(Column::Gid)
             .filter(needs_attention())
+            .filter(scope.condition())
             .order_by_asc(Column::Gid)
             .limit(limit)
             .into_tuple()

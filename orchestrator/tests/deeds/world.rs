@@ -47,6 +47,7 @@ pub struct World {
     pub child: Child,
     coordinator: Arc<DtmCoordinator>,
     relay: SocketAddr,
+    participant: String,
     pub folder: tempfile::TempDir,
     pub engine: Arc<Engine>,
     /// Everything of the orchestrator runs here, so that dropping it is a crash.
@@ -55,12 +56,23 @@ pub struct World {
 
 impl World {
     pub async fn start() -> World {
+        let branches = Branches::start().await;
+        let participant = branches.url("x").split('/').next().unwrap().to_owned();
+        World::with(branches, participant).await
+    }
+
+    /// With a participant of the test's own instead of the scripted branches.
+    #[allow(dead_code, reason = "not every test that shares this world has one")]
+    pub async fn start_before(participant: String) -> World {
+        World::with(Branches::start().await, participant).await
+    }
+
+    async fn with(branches: Branches, participant: String) -> World {
         let folder = tempfile::tempdir().unwrap();
         let binary = tokio::task::spawn_blocking(locate).await.unwrap().unwrap();
         let dtm = LocalDtm::new(binary, folder.path().join("dtm"), DtmPorts::free().unwrap());
         let mut child = dtm.spawn().unwrap();
         dtm.wait_ready(&mut child, PATIENCE).await.unwrap();
-        let branches = Branches::start().await;
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let relay = listener.local_addr().unwrap();
         drop(listener);
@@ -68,9 +80,19 @@ impl World {
         let coordinator = Arc::new(DtmCoordinator::new(client, &relay.to_string()));
         let runtime = Runtime::new().unwrap();
         let history = folder.path().join("history.db");
-        let parts = (branches.url("x"), Arc::clone(&coordinator), relay);
+        let parts = (participant.clone(), Arc::clone(&coordinator), relay);
         let engine = runtime.spawn(orchestrator(history, parts)).await.unwrap();
-        World { branches, dtm, child, coordinator, relay, folder, engine, runtime: Some(runtime) }
+        World {
+            branches,
+            dtm,
+            child,
+            coordinator,
+            relay,
+            participant,
+            folder,
+            engine,
+            runtime: Some(runtime),
+        }
     }
 
     /// The orchestrator dies without a word and comes back on the same history and ports.
@@ -80,7 +102,7 @@ impl World {
         let history = self.folder.path().join("history.db");
         let client = DtmClient::new(&self.dtm.endpoints()).unwrap();
         let coordinator = Arc::new(DtmCoordinator::new(client, &self.relay.to_string()));
-        let parts = (self.branches.url("x"), coordinator, self.relay);
+        let parts = (self.participant.clone(), coordinator, self.relay);
         self.engine = self.within(orchestrator(history, parts)).await;
     }
 
@@ -206,17 +228,16 @@ pub fn row(plan: &Plan) -> Row {
 
 async fn orchestrator(
     history: PathBuf,
-    (branches, coordinator, relay): (String, Arc<DtmCoordinator>, SocketAddr),
+    (participant, coordinator, relay): (String, Arc<DtmCoordinator>, SocketAddr),
 ) -> Arc<Engine> {
     let store = Store::open(&format!("sqlite://{}", history.display())).await.unwrap();
     store.migrate::<Migrator>().await.unwrap();
     let history = History { writer: HistoryWriter::start(store.clone()), reader: HistoryReader::new(store) };
-    let address = branches.split('/').next().unwrap().to_owned();
     let coordinators =
         if EMBEDDED { Coordinators::embedded(coordinator) } else { Coordinators::dtm(coordinator) };
     let engine = Engine::new(EngineParts {
         history,
-        lanes: Lanes::new(&BTreeMap::from([("scripted".to_owned(), address)])).unwrap(),
+        lanes: Lanes::new(&BTreeMap::from([("scripted".to_owned(), participant)])).unwrap(),
         coordinators,
         mac_key: PlanMacKey::from_hex(&"11".repeat(32)).unwrap(),
         times: EngineTimes::default(),

@@ -3,7 +3,7 @@
 //! First whatever is urgent: what was found to differ, and what has not moved since the last pass. Then what ended
 //! since then, in the order of gids, which is the order of starts. Then a few older ones, round and round.
 
-use crate::history::HistoryReader;
+use crate::history::{HistoryReader, Scope};
 use sea_orm::DbErr;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
@@ -33,6 +33,7 @@ pub struct Agenda {
     old: String,
     old_left: bool,
     open_before: Open,
+    scope: Scope,
 }
 
 impl Agenda {
@@ -47,6 +48,7 @@ impl Agenda {
             old: String::new(),
             old_left: false,
             open_before: Open::new(),
+            scope: Scope::All,
         }
     }
 
@@ -66,7 +68,8 @@ impl Agenda {
         if !self.urgent.is_empty() {
             return Ok(());
         }
-        let attention = reader.attention_gids(MAX_ATTENTION).await?;
+        self.scope = reader.scope().await?;
+        let attention = reader.attention_gids(&self.scope, MAX_ATTENTION).await?;
         let before = std::mem::take(&mut self.open_before);
         let left = before.keys().filter(|gid| !open.contains_key(*gid)).cloned();
         let still =
@@ -89,12 +92,12 @@ impl Agenda {
         }
         let horizon = floor_gid(self.horizon_us);
         if self.ended < horizon {
-            let page = reader.ended_gids(&self.ended, &horizon, PAGE).await?;
+            let page = reader.ended_gids(&self.scope, (&self.ended, &horizon), PAGE).await?;
             self.ended = page.last().cloned().unwrap_or(horizon);
             self.page = page.into();
         }
         if self.page.is_empty() && std::mem::take(&mut self.old_left) {
-            let page = reader.ended_gids(&self.old, &self.ended, OLD).await?;
+            let page = reader.ended_gids(&self.scope, (&self.old, &self.ended), OLD).await?;
             self.old = page.last().cloned().unwrap_or_default();
             self.page = page.into();
         }

@@ -12,7 +12,7 @@ mod sightings;
 
 use super::{Engine, Live};
 use crate::coordinator::CoordinatorStatus;
-use crate::history::{AppendError, Fact, State};
+use crate::history::{AppendError, Fact, ReadError, State};
 use agenda::Agenda;
 use coordinator_book::Comparison;
 use difference::{Difference, told};
@@ -126,7 +126,8 @@ impl Auditor {
         let open = open.map(|live| (live.base().gid.clone(), live.state().last_seq)).collect();
         let times = (self.engine.now_us(), self.settings.interval);
         self.agenda.begin(&reader, self.sightings.gids(), open, times).await?;
-        while Instant::now() < until {
+        // Whoever has no right to go on makes no call either.
+        while Instant::now() < until && self.engine.tenure().holds() {
             let Some(gid) = self.agenda.next(&reader).await? else { break };
             self.look_at(&gid).await;
         }
@@ -148,11 +149,10 @@ impl Auditor {
         let live = match self.engine.find(gid).await {
             Ok(Some(live)) => live,
             Ok(None) => return self.sightings.forget(gid),
+            // Another replica took it over meanwhile.
+            Err(ReadError::Elsewhere { .. }) => return self.sightings.forget(gid),
             Err(error) => return tracing::debug!(gid, %error, "not audited"),
         };
-        if !is_ours(&live) {
-            return;
-        }
         let state = live.state();
         let books = self.read_books(&live).await;
         self.progress.send_modify(|progress| progress.looks += 1);
@@ -311,9 +311,4 @@ fn asked(live: &Live) -> Vec<(&str, &str)> {
         }
     }
     asked
-}
-
-/// Whether this process audits it: there is one auditor for each global transaction.
-fn is_ours(_live: &Live) -> bool {
-    true
 }

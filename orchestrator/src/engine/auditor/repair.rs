@@ -49,6 +49,10 @@ impl Auditor {
 
     async fn call_again(&mut self, live: &Arc<Live>, at: OpRef) -> Result<Outcome, AppendError> {
         self.turn().await;
+        // To be asked immediately before a call: another replica may have it by now.
+        if !self.engine.tenure().holds() {
+            return Err(AppendError::Closed);
+        }
         let attempt = live.state().op(at).attempts.saturating_add(1);
         let began_us = self.engine.now_us();
         let answered = self.engine.attempt_once(live, at, attempt).await;
