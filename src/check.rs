@@ -14,8 +14,15 @@ const QUIET_TIMEOUT: Duration = Duration::from_secs(60);
 const SHOWN: usize = 20;
 
 /// Checks the invariants over all services, history, DTM and the PSP
+///
+/// Waits until nothing moves, at most as long as --wait says, and then judges what it reads. A system that is at work
+/// never rests: what began meanwhile is a note, and a breach counts only if several readings show it. But what was open
+/// all the time stands still, which is as bad as a breach. Exit 1 on either.
 #[derive(Debug, clap::Args)]
 pub struct Check {
+    /// How many seconds everything may take to come to rest
+    #[arg(long, value_name = "SECONDS", default_value_t = QUIET_TIMEOUT.as_secs(), value_parser = clap::value_parser!(u64).range(1..=3600))]
+    wait: u64,
     #[command(flatten)]
     target: Target,
 }
@@ -24,34 +31,86 @@ impl Check {
     /// Runs the verb.
     pub async fn run(self, format: Format) -> anyhow::Result<Exit> {
         let targets = Targets::from_topology(&self.target.target).await?;
-        let report = verdict(&targets).await?;
+        let examined = examine(&targets, Duration::from_secs(self.wait)).await?;
         match format {
             Format::Json => print_json(&json!({
-                "ok": report.is_clean(),
-                "lines": report.lines,
-                "notes": report.notes,
+                "ok": examined.is_sound(),
+                "lines": examined.report.lines,
+                "stuck": examined.stuck,
+                "notes": examined.report.notes,
             }))?,
-            Format::Text => print_text(&text(&report, Paint::detect()))?,
+            Format::Text => {
+                let paint = Paint::detect();
+                print_text(&format!("{}{}", examined.rest(paint), text(&examined.report, paint)))?;
+            }
         }
-        Ok(if report.is_clean() { Exit::Ok } else { Exit::Unsound })
+        Ok(if examined.is_sound() { Exit::Ok } else { Exit::Unsound })
+    }
+}
+
+/// The checkers' verdict, and what did not come to rest.
+struct Examined {
+    report: Report,
+    waited: Duration,
+    /// Gids that were open, or the coordinator behind with, from the first look to the last.
+    stuck: Vec<String>,
+}
+
+impl Examined {
+    fn is_sound(&self) -> bool {
+        self.report.is_clean() && self.stuck.is_empty()
+    }
+
+    /// One line on the rest of the system, with what disturbs it below.
+    fn rest(&self, paint: Paint) -> String {
+        let seconds = self.waited.as_secs();
+        let verdict = match self.stuck.len() {
+            0 => paint.tone(Tone::Good, "ok"),
+            1 => paint.tone(Tone::Bad, &format!("1 global transaction stood still for {seconds} s")),
+            many => paint.tone(Tone::Bad, &format!("{many} global transactions stood still for {seconds} s")),
+        };
+        let mut text = format!("--  everything comes to its end: {verdict}\n");
+        for gid in self.stuck.iter().take(SHOWN) {
+            let _ = writeln!(text, "      {gid}: see amends show {gid}");
+        }
+        if self.stuck.len() > SHOWN {
+            let _ = writeln!(text, "      … and {} more", self.stuck.len() - SHOWN);
+        }
+        text
     }
 }
 
 /// Waits for quiet, then judges. What did not come to rest is a note of the report.
 pub async fn verdict(targets: &Targets) -> anyhow::Result<Report> {
-    let quiet = amends_checkers::wait_quiet(targets, QUIET_TIMEOUT).await.context("wait for quiet")?;
-    let mut report = amends_checkers::run(targets).await.context("read what the checkers judge")?;
-    let seconds = QUIET_TIMEOUT.as_secs();
-    match quiet {
-        Quiet::Reached => {}
-        Quiet::StillOpen(gids) => {
-            report.notes.push(format!("{} global transactions not final after {seconds} s", gids.len()));
-        }
-        Quiet::CoordinatorBehind(gids) => {
-            report.notes.push(format!("the coordinator is behind with {} after {seconds} s", gids.len()));
-        }
+    let Examined { mut report, waited, stuck } = examine(targets, QUIET_TIMEOUT).await?;
+    if !stuck.is_empty() {
+        let seconds = waited.as_secs();
+        report.notes.push(format!("{} global transactions stood still for {seconds} s", stuck.len()));
     }
     Ok(report)
+}
+
+async fn examine(targets: &Targets, patience: Duration) -> anyhow::Result<Examined> {
+    // A process that is being restarted does not answer the first look: then nothing is known to have stood still.
+    let first = amends_checkers::wait_quiet(targets, Duration::ZERO).await.ok();
+    let last = amends_checkers::wait_quiet(targets, patience).await.context("wait for quiet")?;
+    let mut report = amends_checkers::run(targets).await.context("read what the checkers judge")?;
+    let before = first.map(|first| unquiet(&first).to_vec()).unwrap_or_default();
+    let (stuck, moving): (Vec<String>, Vec<String>) =
+        unquiet(&last).iter().cloned().partition(|gid| before.contains(gid));
+    if !moving.is_empty() {
+        let seconds = patience.as_secs();
+        report.notes.push(format!("{} global transactions began less than {seconds} s ago", moving.len()));
+    }
+    Ok(Examined { report, waited: patience, stuck })
+}
+
+/// The gids that keep it from being quiet.
+fn unquiet(quiet: &Quiet) -> &[String] {
+    match quiet {
+        Quiet::Reached => &[],
+        Quiet::StillOpen(gids) | Quiet::CoordinatorBehind(gids) => gids,
+    }
 }
 
 /// One line per invariant, its violations below it, notes at the end.
@@ -81,9 +140,23 @@ pub fn text(report: &Report, paint: Paint) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::text;
+    use super::{Examined, text};
     use crate::output::Paint;
     use amends_checkers::{Invariant, Line, Report, Violation};
+    use std::time::Duration;
+
+    #[test]
+    fn what_stands_still_is_named_and_unsound() {
+        let report = Report { lines: Vec::new(), notes: Vec::new() };
+        let mut examined = Examined { report, waited: Duration::from_secs(60), stuck: Vec::new() };
+        assert_eq!(examined.rest(Paint::Plain), "--  everything comes to its end: ok\n");
+        assert!(examined.is_sound());
+        examined.stuck = vec!["g-1".to_owned(), "g-2".to_owned()];
+        let told = examined.rest(Paint::Plain);
+        assert!(told.contains("2 global transactions stood still for 60 s"), "{told}");
+        assert!(told.contains("amends show g-1") && told.contains("amends show g-2"), "{told}");
+        assert!(!examined.is_sound());
+    }
 
     #[test]
     fn each_invariant_has_a_line_and_each_violation_too() {

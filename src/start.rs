@@ -4,7 +4,9 @@ use crate::exit::Exit;
 use crate::output::{Format, Paint, print_json, print_text, status_name};
 use crate::{json, timeline};
 use amends_proto::amends::v1::transactions_client::TransactionsClient;
-use amends_proto::amends::v1::{GlobalTransaction, Mode, StartRequest, StartResponse, WaitRequest};
+use amends_proto::amends::v1::{
+    GlobalTransaction, Mode, StartRequest, StartResponse, StartSagaRequest, StartTccRequest, WaitRequest,
+};
 use amends_proto::pay::checkout::v1::CheckoutInput;
 use anyhow::Context as _;
 use prost::Message as _;
@@ -31,11 +33,18 @@ enum Definition {
     /// {"merchant_id":"demo","out_trade_no":"1","user_id":"alice",
     /// "lines":[{"sku":"tea","quantity":1,"unit_price":{"minor_units":500,"currency":"USD"}}],
     /// "total":{"minor_units":500,"currency":"USD"},"card":{"psp":"sim","method":"card","card_token":"tok_ok"}}
-    Checkout(Checkout),
+    Checkout(Deed),
+    /// Steps of your own, over any gRPC service on the orchestrator's allow-list
+    ///
+    /// Input is the JSON of amends.v1.StartSagaRequest (--mode saga) or StartTccRequest (--mode tcc), e.g.
+    /// {"steps":[{"name":"hotel","participant":"hotel","action":"trip.v1.Hotel/Book","compensate":"trip.v1.Hotel/Free"},
+    /// {"name":"car","participant":"car","action":"trip.v1.Car/Book","compensate":"trip.v1.Car/Free","after":["hotel"]}]}
+    /// with payloads in base64. Steps run in order, or each behind those that its `after` names
+    Own(Deed),
 }
 
 #[derive(Debug, clap::Args)]
-struct Checkout {
+struct Deed {
     /// How the coordinator runs it
     #[arg(long, value_enum)]
     mode: ModeArg,
@@ -45,7 +54,7 @@ struct Checkout {
     /// Makes a repeated start harmless: the same id with the same content answers the same gid [default: a new one]
     #[arg(long, value_name = "ID")]
     request_id: Option<String>,
-    /// Your own name of the deed [default: MERCHANT_ID/OUT_TRADE_NO]
+    /// Your own name of the deed [default: MERCHANT_ID/OUT_TRADE_NO of a checkout, else the gid]
     #[arg(long, value_name = "KEY")]
     business_key: Option<String>,
     /// Wait so many seconds for the end
@@ -77,28 +86,68 @@ impl Start {
     /// Runs the verb.
     pub async fn run(self, format: Format) -> anyhow::Result<Exit> {
         match self.definition {
-            Definition::Checkout(checkout) => checkout.run(format).await,
+            Definition::Checkout(deed) => deed.checkout(format).await,
+            Definition::Own(deed) => deed.own(format).await,
         }
     }
 }
 
-impl Checkout {
-    async fn run(self, format: Format) -> anyhow::Result<Exit> {
+impl Deed {
+    async fn checkout(self, format: Format) -> anyhow::Result<Exit> {
         let input: CheckoutInput = json::parse("pay.checkout.v1.CheckoutInput", &read(&self.input)?)?;
         let request = checkout_request(
-            self.request_id.unwrap_or_else(|| uuid::Uuid::now_v7().to_string()),
+            self.request_id.unwrap_or_else(new_id),
             self.business_key.unwrap_or_default(),
             self.mode.into(),
             &input,
         );
         let mut client = self.target.transactions().await?;
         let started = client.start(request.clone()).await.context("start checkout")?.into_inner();
-        match self.wait {
-            None => tell_started(&request, &started, format),
-            Some(seconds) => {
-                let transaction = wait(&mut client, &started.gid, Duration::from_secs(seconds)).await?;
-                tell_end(&transaction, format)
+        tell(&mut client, &request.request_id, &started, self.wait, format).await
+    }
+
+    /// What the command line says goes before what the file says.
+    async fn own(self, format: Format) -> anyhow::Result<Exit> {
+        let text = read(&self.input)?;
+        let named = |asked: Option<String>, read: String| asked.unwrap_or(read);
+        let id = |read: String| if read.is_empty() { new_id() } else { read };
+        let mut client = self.target.transactions().await?;
+        let (request_id, started) = match self.mode {
+            ModeArg::Saga => {
+                let mut request: StartSagaRequest = json::parse("amends.v1.StartSagaRequest", &text)?;
+                request.request_id = id(named(self.request_id, request.request_id));
+                request.business_key = named(self.business_key, request.business_key);
+                (request.request_id.clone(), client.start_saga(request).await)
             }
+            ModeArg::Tcc => {
+                let mut request: StartTccRequest = json::parse("amends.v1.StartTccRequest", &text)?;
+                request.request_id = id(named(self.request_id, request.request_id));
+                request.business_key = named(self.business_key, request.business_key);
+                (request.request_id.clone(), client.start_tcc(request).await)
+            }
+        };
+        let started = started.context("start own steps")?.into_inner();
+        tell(&mut client, &request_id, &started, self.wait, format).await
+    }
+}
+
+fn new_id() -> String {
+    uuid::Uuid::now_v7().to_string()
+}
+
+/// Prints what was started, or its end if that is to be waited for.
+async fn tell(
+    client: &mut TransactionsClient<Connection>,
+    request_id: &str,
+    started: &StartResponse,
+    wait_s: Option<u64>,
+    format: Format,
+) -> anyhow::Result<Exit> {
+    match wait_s {
+        None => tell_started(request_id, started, format),
+        Some(seconds) => {
+            let transaction = wait(client, &started.gid, Duration::from_secs(seconds)).await?;
+            tell_end(&transaction, format)
         }
     }
 }
@@ -129,14 +178,16 @@ pub async fn wait(
     gid: &str,
     limit: Duration,
 ) -> anyhow::Result<GlobalTransaction> {
-    let end = Instant::now() + limit;
+    // A limit that no clock can count to is none.
+    let end = Instant::now().checked_add(limit);
+    let left = || end.map_or(WAIT_SLICE, |end| end.saturating_duration_since(Instant::now()));
     loop {
-        let slice = end.saturating_duration_since(Instant::now()).min(WAIT_SLICE);
+        let slice = left().min(WAIT_SLICE);
         // 0 would mean the server's default, so the shortest wait is 1 ms.
         let timeout_ms = i32::try_from(slice.as_millis()).unwrap_or(i32::MAX).max(1);
         let request = WaitRequest { gid: gid.to_owned(), timeout_ms };
         let transaction = client.wait(request).await.with_context(|| format!("wait for {gid}"))?.into_inner();
-        if Exit::of_status(transaction.status()) != Exit::Running || Instant::now() >= end {
+        if Exit::of_status(transaction.status()) != Exit::Running || left().is_zero() {
             return Ok(transaction);
         }
     }
@@ -154,17 +205,17 @@ pub fn tell_end(transaction: &GlobalTransaction, format: Format) -> anyhow::Resu
     Ok(Exit::of_status(transaction.status()))
 }
 
-fn tell_started(request: &StartRequest, started: &StartResponse, format: Format) -> anyhow::Result<Exit> {
+fn tell_started(request_id: &str, started: &StartResponse, format: Format) -> anyhow::Result<Exit> {
     match format {
         Format::Json => {
             let mut value = json::of("amends.v1.StartResponse", started)?;
-            value["request_id"] = request.request_id.clone().into();
+            value["request_id"] = request_id.into();
             print_json(&value)?;
         }
         Format::Text => {
             let known = if started.existing { " (started earlier by the same request id)" } else { "" };
             let status = status_name(started.status());
-            print_text(&format!("{}  {status}{known}\nrequest id {}\n", started.gid, request.request_id))?;
+            print_text(&format!("{}  {status}{known}\nrequest id {request_id}\n", started.gid))?;
         }
     }
     // Nobody asked to wait, so that it still runs is as it should be.

@@ -175,7 +175,7 @@ impl<'a> Telling<'a> {
             // Standard error is for the error that ends the verb, as one object.
             Telling::Json => {}
             Telling::People { .. } => {
-                eprintln!("connection lost before event {next_seq}, trying again: {error:#}")
+                eprintln!("connection lost before event {next_seq}, trying again: {error:#}");
             }
         }
     }

@@ -154,6 +154,28 @@ fn what_still_runs_ends_with_4_and_can_be_waited_for() {
 }
 
 #[test]
+fn a_wait_longer_than_any_clock_is_a_wait() {
+    let ages = u64::MAX.to_string();
+    let started = start("saga", &order("patient", "tok_ok"), &["--wait", &ages]);
+    assert_eq!((started.code, &started.json()["status"]), (0, &json!("succeeded")), "{}", started.stderr);
+    let gid = started.json()["gid"].as_str().unwrap().to_owned();
+    let waited = amends(&["wait", &gid, "--timeout", &ages], "");
+    assert_eq!(waited.code, 0, "{}", waited.stderr);
+}
+
+#[test]
+fn what_stands_still_while_it_is_checked_is_named_and_unsound() {
+    let started = start("saga", &order("standing", "tok_slow_4500ms"), &[]);
+    let gid = started.json()["gid"].as_str().unwrap().to_owned();
+    let checked = amends(&["check", "--wait", "1", "--output", "json"], "");
+    assert_eq!((checked.code, &checked.json()["ok"]), (1, &json!(false)), "{}", checked.stderr);
+    let stuck = checked.json()["stuck"].as_array().unwrap().clone();
+    assert!(stuck.contains(&json!(gid)), "{stuck:?}");
+    let ended = amends(&["wait", &gid, "--timeout", "60", "--output", "json"], "");
+    assert_eq!(ended.json()["status"], "succeeded", "{}", ended.stderr);
+}
+
+#[test]
 fn a_cancelled_checkout_ends_with_3() {
     let started = start("tcc", &order("cancelled", "tok_slow_2s"), &[]);
     assert_eq!(started.code, 0, "starting is enough when nobody waits: {}", started.stderr);

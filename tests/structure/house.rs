@@ -50,6 +50,7 @@ const PURE: &[&str] = &[
     "services/psp/src/profile.rs",
     "services/psp/src/state.rs",
     "src/timeline.rs",
+    "src/timeline/lines.rs",
 ];
 /// What a pure file has no use for.
 const IMPURE: &[&str] =
