@@ -1,8 +1,10 @@
 //! `amends bench`: raw DTM against the orchestrator in alternating rounds on one machine. What is compared is the same
 //! work on a no-op participant of the same kind, each side with processes and a store of its own; never two under load.
+mod alone;
 mod arena;
 mod budget;
 mod case;
+mod footprint;
 mod lineup;
 mod load;
 mod noop;
@@ -19,6 +21,7 @@ use crate::output::{Format, Paint, print_json, print_text};
 use anyhow::{Context as _, bail};
 use arena::Arena;
 use case::Case;
+use footprint::Crowd;
 use indicatif::{ProgressBar, ProgressStyle};
 use lineup::{Coordinator, Lineup};
 use load::Span;
@@ -54,6 +57,15 @@ pub struct Bench {
     /// Rounds of each side [default: 5 with --quick, else 7]
     #[arg(long, value_name = "N")]
     rounds: Option<NonZeroUsize>,
+    /// Measure memory and start times of an embedded orchestrator with a long history instead
+    #[arg(long)]
+    footprint: bool,
+    /// Finished global transactions of that history
+    #[arg(long, value_name = "N", default_value_t = 100_000, requires = "footprint")]
+    finished: usize,
+    /// Running ones
+    #[arg(long, value_name = "N", default_value_t = 1_000, requires = "footprint")]
+    running: usize,
     /// Only these cases
     #[arg(long, value_enum, value_delimiter = ',', value_name = "CASE", default_values_t = Case::ALL)]
     cases: Vec<Case>,
@@ -67,6 +79,12 @@ impl Bench {
     pub async fn run(self, format: Format) -> anyhow::Result<Exit> {
         let folder = tempfile::Builder::new().prefix("amends-bench-").tempdir().context("make a folder")?;
         let shutdown = amends_serve::shutdown::signal();
+        if self.footprint {
+            return tokio::select! {
+                exit = self.footprint(folder.path(), format) => exit,
+                () = shutdown => bail!("stopped before its end"),
+            };
+        }
         let report = tokio::select! {
             report = self.measure(folder.path()) => report?,
             () = shutdown => bail!("stopped before its end"),
@@ -76,6 +94,16 @@ impl Bench {
             Format::Text => print_text(&report.text(Paint::detect()))?,
         }
         Ok(Exit::Ok)
+    }
+
+    async fn footprint(&self, folder: &Path, format: Format) -> anyhow::Result<Exit> {
+        let crowd = Crowd { finished: self.finished, running: self.running };
+        let measured = footprint::measure(folder, crowd).await?;
+        match format {
+            Format::Json => print_json(&serde_json::to_value(&measured)?)?,
+            Format::Text => print_text(&measured.text())?,
+        }
+        Ok(if measured.is_within() { Exit::Ok } else { Exit::Unsound })
     }
 
     async fn measure(&self, folder: &Path) -> anyhow::Result<Report> {

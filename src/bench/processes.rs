@@ -10,7 +10,7 @@ use amends_dtm::launcher::{DtmPorts, LocalDtm};
 use amends_dtm::plan_mac::PlanMacKey;
 use amends_stack::Tethered;
 use anyhow::{Context as _, bail};
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
@@ -93,7 +93,7 @@ impl Orchestrator {
             Driver::Embedded => None,
         };
         let [address, relay] = free_addresses()?;
-        let mut command = command(folder, &participant)?;
+        let mut command = command(folder, participant.address)?;
         command.args(["--listen", &address, "--relay-listen", &relay]);
         command.args(["--coordinator", driver.coordinator()]);
         if let Some(dtm) = &dtm {
@@ -115,7 +115,7 @@ impl Orchestrator {
 }
 
 /// An orchestrator that knows no participant but this one, and no setting but those it is given.
-fn command(folder: &Path, participant: &Participant) -> anyhow::Result<Command> {
+pub fn command(folder: &Path, participant: SocketAddr) -> anyhow::Result<Command> {
     let key = folder.join("plan-mac");
     PlanMacKey::generate()?.write_file(&key)?;
     let log = std::fs::File::create(folder.join("orchestrator.log")).context("make a log")?;
@@ -127,7 +127,7 @@ fn command(folder: &Path, participant: &Participant) -> anyhow::Result<Command> 
     command
         .args(["serve", "--exit-on-stdin-eof", "orchestrator", "--data-dir"])
         .arg(folder)
-        .args(["--participant", &format!("noop={}", participant.address)])
+        .args(["--participant", &format!("noop={participant}")])
         .env("AMENDS_PLAN_MAC_KEY_FILE", &key)
         .stdin(Stdio::piped())
         .stdout(log.try_clone()?)
@@ -146,7 +146,7 @@ async fn listening(address: &str) {
 }
 
 /// Addresses that are free at this moment.
-fn free_addresses() -> anyhow::Result<[String; 2]> {
+pub fn free_addresses() -> anyhow::Result<[String; 2]> {
     let bind = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
     let listeners = [bind()?, bind()?];
     let [first, second] = listeners.each_ref().map(TcpListener::local_addr);

@@ -65,6 +65,16 @@ impl Through {
         Ok(Gid::parse(&started.gid)?)
     }
 
+    /// From `Start` to its answer, which waits for nothing.
+    pub async fn begin(&self) -> anyhow::Result<Gid> {
+        let request = match self.deed {
+            Deed::Noop(shape) => noop_request(shape)?,
+            Deed::Checkout => checkout(),
+        };
+        let started = self.client.clone().start(request).await.context("start")?.into_inner();
+        Ok(Gid::parse(&started.gid)?)
+    }
+
     /// The client has its answer: of a sample, the witness looks whether the end is durable.
     pub async fn answered(&self, gid: &Gid) {
         self.witness.answered(gid.as_str(), &status_name(self.deed.end())).await;
