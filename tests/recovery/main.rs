@@ -4,6 +4,7 @@
 //! not matter to them. What dies while DTM is away is about DTM.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod auditor;
 mod draw;
 mod gateway;
 mod kill;

@@ -144,3 +144,20 @@ fn in_a_graph_a_sibling_proves_nothing_about_the_other() {
     let undone = [facts.as_slice(), &[ok(0, Op::Compensate), ok(1, Op::Compensate)]].concat();
     assert_eq!(play(&plan, &undone).reached_end(&plan), Some(End::Failed));
 }
+
+/// What the auditor finds and does after the end is told, and changes neither the end nor what was recorded.
+#[test]
+fn what_is_appended_after_the_end_changes_no_decision() {
+    let plan = samples::plan(Mode::Saga, 1, None);
+    let ended = [Fact::Started, ok(0, Op::Action), Fact::Finished(End::Succeeded)];
+    let opened =
+        Fact::AttentionOpened { cause: "disagreement".into(), at: None, text: "p0 has no row".into() };
+    let found = play(&plan, &[ended.as_slice(), &[opened.clone()]].concat());
+    assert_eq!((found.status(), found.attention.len(), found.finished_us), (Status::Succeeded, 1, 30));
+    let again = [opened, begun(0, Op::Action), refused(0, Op::Action), undo()];
+    let again = play(&plan, &[ended.as_slice(), &again].concat());
+    assert_eq!((again.status(), again.finished_us), (Status::Succeeded, 30));
+    assert_eq!(again.steps[0].forward.standing, Standing::Succeeded);
+    let closed = Fact::AttentionClosed { cause: "disagreement".into() };
+    assert_eq!(play(&plan, &[ended.as_slice(), &[closed]].concat()).attention, []);
+}
