@@ -79,7 +79,7 @@ pub struct Args {
     #[arg(long, env = "AMENDS_TRY_TIMEOUT_MS", default_value_t = 10_000, value_parser = clap::value_parser!(i32).range(100..))]
     try_timeout_ms: i32,
     /// Milliseconds that all tries of a TCC may take together
-    #[arg(long, env = "AMENDS_TRY_PHASE_MS", default_value_t = 90_000, value_parser = clap::value_parser!(u64).range(100..))]
+    #[arg(long, env = "AMENDS_TRY_PHASE_MS", default_value_t = 90_000, value_parser = clap::value_parser!(u64).range(100..=86_400_000))]
     pub(crate) try_phase_ms: u64,
     #[command(flatten)]
     pub(crate) audit: AuditArgs,

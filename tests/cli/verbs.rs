@@ -208,6 +208,9 @@ fn errors_are_one_line_or_one_object() {
     assert_eq!(bad.code, 1);
     assert!(bad.error()["message"].as_str().unwrap().contains("merchant"), "{}", bad.stderr);
     assert_eq!(amends(&["start"], "").code, 2);
+    let ages = u64::MAX.to_string();
+    let endless = amends(&["serve", "orchestrator", "--plan-mac-key-file", "x", "--try-phase-ms", &ages], "");
+    assert_eq!(endless.code, 2, "no clock counts so far: {}", endless.stderr);
 }
 
 #[test]
