@@ -12,9 +12,9 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tonic::Status;
 
-/// Watchers of one process: each holds a stream and a task's memory, about 20 KB. A connection carries at most as many
-/// as it may have calls in flight.
-pub const MAX_WATCHERS: usize = 20_000;
+/// Watchers of one process: each holds a stream of about 10 KB. A connection carries at most as many as it may have calls
+/// in flight.
+pub const MAX_WATCHERS: usize = 10_000;
 /// Events that are read from the store at once: 100 bytes to 500 each.
 const PAGE: u64 = 256;
 /// The kind of the last event of a global transaction that has ended.
