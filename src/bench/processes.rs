@@ -117,7 +117,9 @@ impl Orchestrator {
 /// An orchestrator that knows no participant but this one, and no setting but those it is given.
 pub fn command(folder: &Path, participant: SocketAddr) -> anyhow::Result<Command> {
     let key = folder.join("plan-mac");
-    PlanMacKey::generate()?.write_file(&key)?;
+    if !key.exists() {
+        PlanMacKey::generate()?.write_file(&key)?;
+    }
     let log = std::fs::File::create(folder.join("orchestrator.log")).context("make a log")?;
     let mut command = Command::new(std::env::current_exe().context("find this program")?);
     let settings = std::env::vars_os().map(|(name, _)| name);
