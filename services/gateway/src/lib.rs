@@ -24,6 +24,7 @@ mod worker;
 mod finding;
 mod psp_client;
 mod record;
+mod request_id;
 mod rows;
 mod schedule;
 mod state;

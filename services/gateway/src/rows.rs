@@ -5,11 +5,13 @@ use std::time::Duration;
 use amends_participant::{Branch, Fault, Reason, Refusal};
 use amends_proto::pay::gateway::v1::{PayResponse, PaymentState};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, Set,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, PaginatorTrait,
+    QueryFilter, Set,
 };
 
 use crate::entity::{AttemptState, attempt, encode, payment};
 use crate::psp_client::{Errand, psp_request};
+use crate::request_id::request_id;
 use crate::state::{Form, PspOp, State};
 use crate::tuning::later;
 use crate::validate::PaymentOrder;
@@ -63,6 +65,8 @@ pub async fn insert_payment(
     now_us: i64,
 ) -> Result<payment::Model, DbErr> {
     let (state, pending) = encode(State::Authorizing(form));
+    // Its first request is the payment's own.
+    let psp_request_id = order.payment_id.clone();
     let row = payment::ActiveModel {
         payment_id: Set(order.payment_id),
         gid: Set(branch.gid.as_str().to_owned()),
@@ -83,7 +87,7 @@ pub async fn insert_payment(
         refunded: Set(0),
         undo_wanted: Set(false),
         in_doubt_since_us: Set(None),
-        psp_request_id: Set(new_id()),
+        psp_request_id: Set(psp_request_id),
         psp_txn_id: Set(String::new()),
         auth_code: Set(String::new()),
         duplicate: Set(false),
@@ -116,11 +120,20 @@ pub async fn insert_attempt(
         Start::Now(delay) => (true, delay),
         Start::Later(delay) => (false, delay),
     };
+    let psp_request_id = if op.is_forward() {
+        payment.psp_request_id.clone()
+    } else {
+        let of_payment = attempt::Column::PaymentId.eq(payment.payment_id.as_str());
+        let same_op = attempt::Column::Op.eq(op.as_str());
+        let earlier = attempt::Entity::find().filter(of_payment).filter(same_op).count(tx).await?;
+        let id = request_id(&payment.payment_id, op, u32::try_from(earlier).unwrap_or(u32::MAX));
+        id.ok_or_else(|| DbErr::Custom("a payment's id is no UUID".to_owned()))?
+    };
     let row = attempt::ActiveModel {
         attempt_id: Set(new_id()),
         payment_id: Set(payment.payment_id.clone()),
         op: Set(op.as_str().to_owned()),
-        psp_request_id: Set(if op.is_forward() { payment.psp_request_id.clone() } else { new_id() }),
+        psp_request_id: Set(psp_request_id),
         state: Set(AttemptState::Initiated.as_str().to_owned()),
         sent: Set(sent),
         psp_txn_id: Set(String::new()),
