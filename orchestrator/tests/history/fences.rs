@@ -99,3 +99,25 @@ async fn the_version_before_can_write_on_the_new_schema() {
     let of_b = HistoryReader::of(store, "b".into());
     assert!(matches!(of_b.load("g").await, Err(ReadError::Elsewhere { owner }) if owner.is_empty()));
 }
+
+/// What ended has no driver: its replica looks after it, and when that is gone, the eldest.
+#[tokio::test]
+async fn what_a_gone_replica_ended_is_looked_after_by_the_eldest() {
+    let Some((database, store)) = two_replicas().await else { return };
+    let mut ended = Vec::new();
+    for replica in ["a", "b"] {
+        let writer = HistoryWriter::start_as(store.clone(), replica.into());
+        let (gid, append) = started(replica, Reuse::Always);
+        writer.append(append).await.unwrap();
+        writer.append(end(&gid, replica, "failed")).await.unwrap();
+        ended.push(gid);
+    }
+    let of = async |replica: &str| {
+        let reader = HistoryReader::of(store.clone(), replica.into());
+        let scope = reader.scope().await.unwrap();
+        reader.ended_gids(&scope, ("", "z"), 10).await.unwrap()
+    };
+    assert_eq!((of("a").await, of("b").await), (vec![ended[0].clone()], vec![ended[1].clone()]));
+    database.run(FENCE).await;
+    assert_eq!(of("b").await, ended);
+}

@@ -3,13 +3,14 @@ use crate::on_every_store;
 use crate::place::Place;
 use crate::samples::{end, more, row, started};
 use amends_dtm::Gid;
-use amends_orchestrator::history::{ListFilter, Reuse, Row};
+use amends_orchestrator::history::{ListFilter, Reuse, Row, Scope};
 
 on_every_store! {
     pages_go_from_new_to_old_without_gap_or_repeat,
     a_list_shows_what_its_filter_asks_for,
     events_come_in_pages_in_order,
     a_key_leads_to_its_newest,
+    an_audit_finds_what_ended_and_what_needs_a_person,
 }
 
 async fn pages_go_from_new_to_old_without_gap_or_repeat(place: Place) {
@@ -87,4 +88,35 @@ async fn a_key_leads_to_its_newest(place: Place) {
         assert_eq!(newest("d").await, Some(gid));
     }
     assert_eq!(newest("another").await, None);
+}
+
+async fn an_audit_finds_what_ended_and_what_needs_a_person(place: Place) {
+    let history = place.open().await;
+    assert_eq!(history.reader.scope().await.unwrap(), Scope::All);
+    let mut ended = Vec::new();
+    for n in 0..5 {
+        let key = format!("k{n}");
+        let (gid, append) = started(&key, Reuse::Always);
+        history.writer.append(append).await.unwrap();
+        // The one in the middle stays open.
+        if n != 2 {
+            history.writer.append(end(&gid, &key, "failed")).await.unwrap();
+            ended.push(gid);
+        }
+    }
+    let page = async |after: &str, until: &str| {
+        history.reader.ended_gids(&Scope::All, (after, until), 2).await.unwrap()
+    };
+    assert_eq!(page("", "z").await, ended[..2]);
+    assert_eq!(page(&ended[1], "z").await, ended[2..]);
+    assert_eq!(page("", &ended[1]).await, ended[..1]);
+    assert!(page(&ended[3], "z").await.is_empty());
+
+    let attention = async || history.reader.attention_gids(&Scope::All, 10).await.unwrap();
+    assert!(attention().await.is_empty());
+    let mut found = end(&ended[3], "k4", "failed");
+    found.events.truncate(0);
+    found.row = found.row.map(|row| Row { needs_attention: true, ..row });
+    history.writer.append(found).await.unwrap();
+    assert_eq!(attention().await, ended[3..]);
 }
