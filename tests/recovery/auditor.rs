@@ -14,8 +14,8 @@ const INTERVAL_MS: u32 = 300;
 /// Orders of each mode under which nothing may be said.
 const ORDERS: usize = 20;
 
-async fn world(folder: &tempfile::TempDir) -> World {
-    World::start(&WorldConfig::new(AMENDS, folder.path(), Coordinator::Dtm).audited(INTERVAL_MS)).await
+async fn world(folder: &tempfile::TempDir, coordinator: Coordinator) -> World {
+    World::start(&WorldConfig::new(AMENDS, folder.path(), coordinator).audited(INTERVAL_MS)).await
 }
 
 fn disagrees(seen: &GlobalTransaction) -> bool {
@@ -50,12 +50,21 @@ async fn run(world: &World, words: &[&str]) -> (i32, String) {
     (output.status.code().unwrap(), String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restored_participant_is_brought_up_to_date_beside_dtm() {
+    restored_participant(Coordinator::Dtm).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restored_participant_is_brought_up_to_date_without_dtm() {
+    restored_participant(Coordinator::Embedded).await;
+}
+
 /// Everything that the inventory did after the copy is gone, and is done again: what was committed is committed, what
 /// was undone stays undone.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_participant_that_is_restored_from_an_earlier_copy_is_brought_up_to_date() {
+async fn restored_participant(coordinator: Coordinator) {
     let folder = tempfile::tempdir().unwrap();
-    let world = world(&folder).await;
+    let world = world(&folder, coordinator).await;
     let shop = world.shop().await;
     let gate = Gate::default();
     let checkout = shop.checkout(Mode::Tcc);
@@ -106,7 +115,7 @@ fn restore(copy: &Path, store: &Path) {
 #[tokio::test(flavor = "multi_thread")]
 async fn only_what_disagrees_is_told_and_everybody_can_see_it() {
     let folder = tempfile::tempdir().unwrap();
-    let world = world(&folder).await;
+    let world = world(&folder, Coordinator::Dtm).await;
     let (mut shops, mut sound) = (Vec::new(), Vec::new());
     for _ in 0..ORDERS {
         shops.push(world.shop().await);
