@@ -15,6 +15,8 @@ use tokio::time::Instant;
 
 /// Between two looks at all open global transactions.
 const TICK: Duration = Duration::from_millis(100);
+/// After so many reminders, some ten seconds, a coordinator that does not ask for what history lacks is done without.
+const DEAF: u32 = 3;
 /// Reminders of an end; what they miss, the coordinator's own poll brings.
 const LAST_REMINDERS: u32 = 6;
 /// Each of them waits so many times longer.
@@ -104,7 +106,7 @@ impl Engine {
                 tokio::spawn(async move {
                     match strikes {
                         0 => engine.wake(&live).await,
-                        _ => engine.reconcile(&live).await,
+                        _ => engine.reconcile(&live, strikes).await,
                     }
                     drop(turn);
                 });
@@ -144,17 +146,18 @@ impl Engine {
     pub(super) async fn wake(self: &Arc<Self>, live: &Arc<Live>) {
         let forward_saga = live.plan.mode() == Mode::Saga && !live.state().undoing();
         if !forward_saga {
-            return self.reconcile(live).await;
+            return self.reconcile(live, 0).await;
         }
         match live.coordinator().register(&live.plan).await {
             Ok(()) => {}
-            Err(CoordinatorError::Refused(_)) => self.reconcile(live).await,
+            Err(CoordinatorError::Refused(_)) => self.reconcile(live, 0).await,
             Err(CoordinatorError::Unknown(_)) => self.coordinator_is_away(),
         }
     }
 
-    /// Asks the coordinator where it stands, and does what brings the global transaction on from there.
-    async fn reconcile(self: &Arc<Self>, live: &Arc<Live>) {
+    /// Asks the coordinator where it stands, and does what brings the global transaction on from there. `strikes` counts
+    /// the reminders that brought nothing.
+    async fn reconcile(self: &Arc<Self>, live: &Arc<Live>, strikes: u32) {
         let Some(status) = self.status_of(live).await else { return };
         // What was only noted so far (that the submit was taken) decides what may be driven now.
         let state = match self.record(live, |_| Vec::new()).await {
@@ -179,7 +182,14 @@ impl Engine {
             }
             // It starts anew with the stored plan: relay and guards make a repeat harmless.
             (Mode::Saga | Mode::Unspecified, None) => self.remind(live, CoordinatorStatus::Submitted).await,
-            (_, Some(status)) => self.remind(live, status).await,
+            (_, Some(status)) => {
+                self.remind(live, status).await;
+                // Where history came from a backup, it knows of ops that history lacks, and asks for those behind them only.
+                let turns_back = status == CoordinatorStatus::Aborting && !state.undoing();
+                if strikes >= DEAF && !turns_back {
+                    self.drive_in_background(live);
+                }
+            }
         }
     }
 
