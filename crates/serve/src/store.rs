@@ -1,6 +1,6 @@
 //! The database of a process, SQLite or PostgreSQL behind the same few calls. Knows no table.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -54,6 +54,7 @@ pub struct Store(Arc<Connections>);
 
 #[derive(Debug)]
 struct Connections {
+    file: Option<PathBuf>,
     writer: DatabaseConnection,
     reader: DatabaseConnection,
     begin: TransactionOptions,
@@ -68,20 +69,32 @@ impl Store {
     /// The same; on PostgreSQL the sessions bear this name (`application_name`, at most 63 bytes).
     pub async fn open_as(url: &str, session: Option<&str>) -> Result<Store, StoreError> {
         let connections = if url.starts_with("sqlite:") {
-            let (writer, reader) = sqlite::open(&sqlite::path_of(url)?).await?;
+            let file = sqlite::path_of(url)?;
+            let (writer, reader) = sqlite::open(&file).await?;
             let mode = Some(SqliteTransactionMode::Immediate);
             Connections {
+                file: Some(file),
                 writer,
                 reader,
                 begin: TransactionOptions { sqlite_transaction_mode: mode, ..Default::default() },
             }
         } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
             let pool = open_postgres(url, session).await?;
-            Connections { writer: pool.clone(), reader: pool, begin: TransactionOptions::default() }
+            Connections {
+                file: None,
+                writer: pool.clone(),
+                reader: pool,
+                begin: TransactionOptions::default(),
+            }
         } else {
             return Err(StoreError::Url("expected sqlite://<path> or postgres://<host>/<database>".into()));
         };
         Ok(Store(Arc::new(connections)))
+    }
+
+    /// The file of an embedded database; `None` = it is a server's.
+    pub fn file(&self) -> Option<&Path> {
+        self.0.file.as_deref()
     }
 
     /// The connection that may write. On SQLite there is exactly one: whoever holds it in a transaction holds up
@@ -169,14 +182,13 @@ pub fn is_away(error: &DbErr) -> bool {
         Error::Database(refused) => {
             refused.code().is_some_and(|code| POSTGRES_AWAY.iter().any(|away| code.starts_with(away)))
         }
-        error => matches!(
-            error,
-            Error::Io(_)
-                | Error::Protocol(_)
-                | Error::PoolTimedOut
-                | Error::PoolClosed
-                | Error::WorkerCrashed
-        ),
+        Error::Io(_)
+        | Error::Protocol(_)
+        | Error::PoolTimedOut
+        | Error::PoolClosed
+        | Error::WorkerCrashed => true,
+        // What was asked is at fault, not the way to the store.
+        _ => false,
     }
 }
 

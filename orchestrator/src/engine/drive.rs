@@ -8,10 +8,8 @@ use super::live::Claim;
 use super::{Engine, Live};
 use crate::history::{Cause, Fact, Standing, State, Verdict};
 use crate::plan::Mode;
-use futures::StreamExt as _;
-use futures::future::BoxFuture;
-use futures::stream::FuturesUnordered;
 use std::sync::Arc;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 /// How far to drive.
@@ -34,8 +32,9 @@ impl Goal {
     }
 }
 
-/// Ops that run in the driver's own task; false = the process is going down.
-type Running<'a> = FuturesUnordered<BoxFuture<'a, bool>>;
+/// Ops that were begun here, in tasks of their own: one that is about to record must go on while the driver records
+/// too. False = the process is going down.
+type Running = JoinSet<bool>;
 
 impl Engine {
     /// The embedded coordinator: from wherever history stands to the end.
@@ -89,7 +88,7 @@ impl Engine {
             }
             let trying = live.plan.mode() == Mode::Tcc && state.verdict == Verdict::Open;
             tokio::select! {
-                alive = running.next() => if alive == Some(false) { return },
+                alive = running.join_next() => if !matches!(alive, Some(Ok(true))) { return },
                 () = tokio::time::sleep_until(patience), if trying => {
                     let cause = Cause::Deadline("the try phase took too long".to_owned());
                     self.decide_abort(live, cause).await;
@@ -99,17 +98,13 @@ impl Engine {
     }
 
     /// Begins every op that may begin now, and records what needs no call; false = there was nothing of either.
-    async fn begin_all<'a>(
-        self: &'a Arc<Self>,
-        live: &'a Arc<Live>,
-        state: &State,
-        running: &mut Running<'a>,
-    ) -> bool {
+    async fn begin_all(self: &Arc<Self>, live: &Arc<Live>, state: &State, running: &mut Running) -> bool {
         let mut begun = false;
         for at in next_ops(&live.plan, state) {
             match live.claim(at) {
                 Claim::Run { at, ended } => {
-                    running.push(Box::pin(self.run_op(live, at, ended)));
+                    let (engine, live) = (Arc::clone(self), Arc::clone(live));
+                    running.spawn(async move { engine.run_op(&live, at, ended).await });
                     begun = true;
                 }
                 Claim::Decided(Decision::Skip(at)) => {

@@ -1,8 +1,10 @@
 //! Lanes: one bounded way to each participant, and one attempt of one op over it.
 //! Must not know history or what an outcome leads to.
 
+use super::wire::Wire;
 use amends_dtm::{Outcome, metadata};
 use bytes::{Buf as _, BufMut as _, Bytes};
+use http::Uri;
 use http::uri::PathAndQuery;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,17 +12,10 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::metadata::{MetadataMap, MetadataValue};
-use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 
 /// Calls in flight to one participant: enough for a quick one, few enough to not drown a slow one.
 pub const MAX_IN_FLIGHT: usize = 128;
-/// Time to connect: a participant that is away must be noticed well before an attempt's timeout.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// A connection that nobody answers on for so long is given up: its other end may be gone without a word.
-const KEEP_ALIVE: Duration = Duration::from_secs(10);
-
 /// All participants by name: the allow-list (payments-domain.md §3). Nothing else is ever called.
 #[derive(Debug, Clone)]
 pub struct Lanes {
@@ -31,7 +26,8 @@ pub struct Lanes {
 #[derive(Debug, Clone)]
 pub struct Lane {
     address: String,
-    channel: Channel,
+    origin: Uri,
+    wire: Wire,
     permits: Arc<Semaphore>,
 }
 
@@ -66,7 +62,7 @@ pub struct AddressError {
     name: String,
     address: String,
     #[source]
-    source: tonic::transport::Error,
+    source: http::uri::InvalidUri,
 }
 
 impl Lanes {
@@ -76,16 +72,10 @@ impl Lanes {
     /// Where an address is malformed.
     pub fn new(participants: &BTreeMap<String, String>) -> Result<Self, AddressError> {
         let lane = |(name, address): (&String, &String)| {
-            let endpoint = Endpoint::from_shared(format!("http://{address}"))
+            let origin = Uri::from_maybe_shared(format!("http://{address}"))
                 .map_err(|source| AddressError { name: name.clone(), address: address.clone(), source })?;
-            let channel = endpoint
-                .connect_timeout(CONNECT_TIMEOUT)
-                .tcp_nodelay(true)
-                .http2_keep_alive_interval(KEEP_ALIVE)
-                .keep_alive_timeout(KEEP_ALIVE)
-                .connect_lazy();
             let permits = Arc::new(Semaphore::new(MAX_IN_FLIGHT));
-            Ok((name.clone(), Lane { address: address.clone(), channel, permits }))
+            Ok((name.clone(), Lane { address: address.clone(), origin, wire: Wire::new(address), permits }))
         };
         let by_name = participants.iter().map(lane).collect::<Result<_, _>>()?;
         Ok(Self { by_name: Arc::new(by_name) })
@@ -104,10 +94,9 @@ impl Lanes {
 }
 
 impl Lane {
-    /// The connection itself, for questions that are no attempts: they take no room.
-    #[must_use]
-    pub fn channel(&self) -> Channel {
-        self.channel.clone()
+    /// A client on the lane's connection. What it asks besides attempts takes no room.
+    pub(super) fn client(&self) -> tonic::client::Grpc<Wire> {
+        tonic::client::Grpc::with_origin(self.wire.clone(), self.origin.clone())
     }
 
     /// Waits for room in the lane; the attempt that it is for may have become unwanted meanwhile.
@@ -127,12 +116,10 @@ impl Lane {
     async fn unary(&self, attempt: &Attempt<'_>) -> Result<(), Status> {
         let path = PathAndQuery::from_maybe_shared(format!("/{}", attempt.method))
             .map_err(|_| Status::internal("BAD_METHOD|the plan names no method"))?;
-        let mut client = tonic::client::Grpc::new(self.channel.clone());
-        client.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
         let mut request = tonic::Request::new(attempt.payload.clone());
         *request.metadata_mut() = attempt.headers.clone();
         request.set_timeout(attempt.timeout);
-        client.unary(request, path, RawCodec).await.map(|_| ())
+        self.client().unary(request, path, RawCodec).await.map(|_| ())
     }
 }
 

@@ -9,10 +9,13 @@ mod drive;
 mod feed;
 mod lanes;
 mod live;
+#[cfg(test)]
+mod model;
 mod op;
 mod silence;
 mod sweep;
 mod tcc;
+mod wire;
 
 pub use answer::{RelayCall, RelayError};
 pub use auditor::{AuditSettings, Auditor, DISAGREEMENT, Progress};
@@ -21,14 +24,14 @@ pub use feed::Subscription;
 pub use lanes::{AddressError, Lane, Lanes, code_name};
 pub use live::{Happened, Live};
 
-use cache::Cache;
 use crate::coordinator::Coordinators;
 use crate::history::{AppendError, Cause, Fact, History, Loaded, NewTransaction, ReadError, Row, State};
 use crate::plan::{Mode, Plan};
 use crate::replica::Tenure;
 use amends_dtm::plan_mac::PlanMacKey;
-use std::sync::atomic::AtomicBool;
+use cache::Cache;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -176,12 +179,15 @@ impl Engine {
     /// A commit that failed may be there all the same: when the store can be read again, what it holds is taken up.
     fn look_again(self: &Arc<Self>, gid: String) {
         let engine = Arc::clone(self);
-        tokio::spawn(async move { engine.find_patiently(&gid).await });
+        tokio::spawn(async move { drop(engine.find_patiently(&gid).await) });
     }
 
-    async fn find_patiently(self: &Arc<Self>, gid: &str) {
-        while let Err(ReadError::Store(_)) = self.find(gid).await {
-            tokio::time::sleep(LOOK_AGAIN).await;
+    async fn find_patiently(self: &Arc<Self>, gid: &str) -> Option<Arc<Live>> {
+        loop {
+            match self.find(gid).await {
+                Err(ReadError::Store(_)) => tokio::time::sleep(LOOK_AGAIN).await,
+                found => return found.ok().flatten(),
+            }
         }
     }
 

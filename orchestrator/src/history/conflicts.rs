@@ -23,7 +23,7 @@ pub(super) enum Found {
     /// Itself: an earlier commit was made although its answer got lost.
     Stored,
     /// Another one.
-    Conflict(Conflict),
+    Conflict(Box<Conflict>),
 }
 
 /// What the starts find, by their places. Of two that stand against each other the first is made.
@@ -77,7 +77,7 @@ impl Start<'_> {
         if let Some(same) =
             known.iter().find(|other| other.caller == row.caller && other.request_id == row.request_id)
         {
-            return Some(Found::Conflict(Conflict::Request(same.clone())));
+            return Some(Found::Conflict(Box::new(Conflict::Request(same.clone()))));
         }
         let blocks = |other: &&global_transaction::Model| match self.reuse {
             Reuse::Always => false,
@@ -88,6 +88,6 @@ impl Start<'_> {
             .iter()
             .filter(|other| other.definition == row.definition && other.business_key == row.business_key)
             .find(blocks)
-            .map(|other| Found::Conflict(Conflict::BusinessKey(other.clone())))
+            .map(|other| Found::Conflict(Box::new(Conflict::BusinessKey(other.clone()))))
     }
 }

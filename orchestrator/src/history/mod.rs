@@ -8,6 +8,7 @@ mod event;
 mod fold;
 mod reader;
 mod scope;
+mod sqlite;
 mod writer;
 
 pub use event::{Cause, End, Event, Fact, FlatFact, MAX_REASON_BYTES, UnreadableEvent, bounded};

@@ -3,14 +3,16 @@
 
 use super::commit::{Committed, Committer, Refusal};
 use super::entity::{event, global_transaction};
+use super::sqlite;
 use amends_serve::store::{Store, is_away};
 use sea_orm::DbErr;
+use std::path::Path;
 use tokio::sync::{mpsc, oneshot};
 
 /// Appends that may wait for the writer; beyond it callers wait for room.
 const QUEUE: usize = 4_096;
 /// Appends in one commit: bounds its latency and stays below SQLite's limit of bound values.
-const MAX_BATCH: usize = 512;
+pub(super) const MAX_BATCH: usize = 512;
 
 /// When a business key may be used again (orchestration.md item 1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,8 +68,8 @@ pub enum AppendError {
     Closed,
 }
 
-type Done = oneshot::Sender<Result<(), AppendError>>;
-type Waiting = (Append, Done);
+pub(super) type Done = oneshot::Sender<Result<(), AppendError>>;
+pub(super) type Waiting = (Append, Done);
 
 /// Hands appends to the writer task.
 #[derive(Debug, Clone)]
@@ -79,7 +81,16 @@ impl HistoryWriter {
     /// Starts the writer task of the only orchestrator on a migrated store. It ends when the last handle is dropped.
     #[must_use]
     pub fn start(store: Store) -> Self {
-        Self::with(Committer::new(store, None))
+        let Some(file) = store.file().map(Path::to_owned) else {
+            return Self::with(Committer::new(store, None));
+        };
+        let (queue, waiting) = mpsc::channel(QUEUE);
+        // The thread ends with the last sender; a process that ends before is a crash, which loses nothing acknowledged.
+        let thread = std::thread::Builder::new().name("history".to_owned());
+        if let Err(error) = thread.spawn(move || sqlite::write(file, waiting)) {
+            tracing::error!(%error, "no thread for the history");
+        }
+        Self { queue }
     }
 
     /// Starts the writer task of one replica among several. It also ends when that replica is fenced: nothing is

@@ -114,7 +114,7 @@ pub async fn ask(lane: &Lane, service: &str, gid: &str) -> Answer {
 async fn list(lane: &Lane, service: &str, gid: &str) -> Result<ListBranchOpsResponse, Status> {
     let path = PathAndQuery::from_maybe_shared(format!("/{service}/{METHOD}"))
         .map_err(|_| Status::unimplemented("the plan names no service"))?;
-    let mut client = tonic::client::Grpc::new(lane.channel());
+    let mut client = lane.client();
     client.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
     let mut request = tonic::Request::new(ListBranchOpsRequest {
         gid: gid.to_owned(),

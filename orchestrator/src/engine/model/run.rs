@@ -1,0 +1,439 @@
+//! Runs one case: the engine's part around `decide` and the fold, with a scheduler in place of time and network.
+//! What an attempt records is that of `op`, what a crash leaves is what was recorded.
+
+use super::oracle::Oracle;
+use super::participants::{Participants, Said};
+use super::shape::{Act, Case, Fate, Shape};
+use crate::engine::answer::may_follow;
+use crate::engine::decide::{Answer, Decision, decide, next_ops};
+use crate::engine::{Cancelled, may_cancel, undo_decided};
+use crate::history::{Cause, Event, Fact, Standing, State, Verdict};
+use crate::plan::{Mode, OpRef, Plan};
+use amends_dtm::Op;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Rounds that the longest plan may take to its end when nothing goes wrong any more.
+const ROUNDS: usize = 200;
+
+/// What so many cases must have met that their passing means something.
+pub const MUST_BE_SEEN: [&str; 9] = [
+    "succeeded",
+    "failed",
+    "cancelled",
+    "graph",
+    "crash",
+    "consulted",
+    "ghost ran",
+    "late success",
+    "undone beside each other",
+];
+
+/// The ops that this process runs.
+pub type Flights = BTreeMap<OpRef, Flight>;
+/// A way to decide: the right one, or one with a fault.
+pub type Decide = fn(&Plan, &State, OpRef, &Flights) -> Decision;
+
+/// The way that is to be proved.
+pub fn right(plan: &Plan, state: &State, asked: OpRef, flights: &Flights) -> Decision {
+    decide(plan, state, asked, &|at: OpRef| flights.contains_key(&at))
+}
+
+/// An op that this process runs.
+#[derive(Debug, Clone, Copy)]
+pub enum Flight {
+    /// Between two attempts, of which so many were made.
+    Idle(u32),
+    /// A participant is being called; whether that is recorded.
+    Called { attempt: u32, recorded: bool },
+}
+
+/// One case under way.
+pub struct Run<'a> {
+    shape: &'a Shape,
+    decide: Decide,
+    plan: Plan,
+    events: Vec<Event>,
+    state: State,
+    running: Flights,
+    ghosts: Vec<OpRef>,
+    participants: Participants,
+    dtm_aborts: bool,
+    answers: BTreeMap<OpRef, Answer>,
+    seen: BTreeSet<&'static str>,
+}
+
+impl<'a> Run<'a> {
+    /// Runs a case to its end and checks it all the way; tells what it met.
+    pub fn of(case: &'a Case, decide: Decide) -> BTreeSet<&'static str> {
+        let plan = case.shape.plan();
+        let mut run = Self {
+            shape: &case.shape,
+            decide,
+            state: State::empty(&plan),
+            plan,
+            events: Vec::new(),
+            running: Flights::new(),
+            ghosts: Vec::new(),
+            participants: Participants::new(&case.shape.refuses),
+            dtm_aborts: false,
+            answers: BTreeMap::new(),
+            seen: BTreeSet::new(),
+        };
+        run.record(vec![Fact::Started]);
+        for act in &case.acts {
+            run.act(*act);
+            run.check();
+        }
+        run.finish();
+        run.seen
+    }
+
+    fn oracle(&self) -> Oracle<'_> {
+        Oracle { shape: self.shape, events: &self.events, participants: &self.participants }
+    }
+
+    /// Appends facts as one commit, with the end if that was the last op. Nothing follows the end.
+    fn record(&mut self, facts: Vec<Fact>) {
+        if self.state.end.is_some() {
+            return;
+        }
+        for fact in facts {
+            self.push(fact);
+        }
+        if let (None, Some(end)) = (self.state.end, self.state.reached_end(&self.plan)) {
+            self.push(Fact::Finished(end));
+        }
+    }
+
+    fn push(&mut self, fact: Fact) {
+        let seq = self.state.last_seq + 1;
+        let event = Event { seq, time_us: seq * 10, fact };
+        self.state.apply(&event);
+        let mut again = self.state.clone();
+        again.apply(&Event { seq: 0, time_us: seq * 10 + 5, fact: event.fact.clone() });
+        again.last_seq = seq;
+        assert_eq!(again, self.state, "{:?} again changes something", event.fact);
+        self.events.push(event);
+    }
+
+    fn act(&mut self, act: Act) {
+        match act {
+            Act::Ask { step, op } => self.ask(step, op),
+            Act::Next(nth) => {
+                if let Some(at) = pick(&next_ops(&self.plan, &self.state), nth) {
+                    self.claim(at);
+                }
+            }
+            Act::Attempt(nth) => {
+                if let Some(at) = pick(&self.idle(), nth) {
+                    self.attempt(at);
+                }
+            }
+            Act::Slow(nth) => self.slow(nth),
+            Act::Deliver(nth, fate) => {
+                if let Some(at) = pick(&self.called(), nth) {
+                    self.deliver(at, fate);
+                }
+            }
+            Act::Ghost(nth) => self.ghost(nth),
+            Act::Cancel => self.cancel(),
+            Act::GiveUp(nth) => self.give_up(nth),
+            Act::TryPhaseOver => self.abort_tries(Cause::Deadline("tries".into())),
+            Act::DtmAborts => self.dtm_aborts = self.shape.on_dtm,
+            Act::Settle { taken } => self.settle(taken),
+            Act::Crash => self.crash(),
+        }
+    }
+
+    fn idle(&self) -> Vec<OpRef> {
+        let idle = self.running.iter().filter(|(_, flight)| matches!(flight, Flight::Idle(_)));
+        idle.map(|(at, _)| *at).collect()
+    }
+
+    fn called(&self) -> Vec<OpRef> {
+        let called = self.running.iter().filter(|(_, flight)| matches!(flight, Flight::Called { .. }));
+        called.map(|(at, _)| *at).collect()
+    }
+
+    fn decide(&self, asked: OpRef) -> Decision {
+        (self.decide)(&self.plan, &self.state, asked, &self.running)
+    }
+
+    /// The coordinator asks: what was answered with OK or ABORTED once is answered so for ever.
+    fn ask(&mut self, step: usize, op: usize) {
+        let step = step % self.shape.count();
+        let op = [Op::Action, Op::Compensate, Op::Try, Op::Confirm, Op::Cancel][op % 5];
+        let at = OpRef { step, op };
+        if let Some(Decision::Reply(answer)) = self.claim(at)
+            && answer != Answer::InProgress
+        {
+            let first = *self.answers.entry(at).or_insert(answer);
+            assert_eq!(first, answer, "{at:?} was answered otherwise before");
+        }
+        for (at, first) in &self.answers {
+            assert_eq!(self.decide(*at), Decision::Reply(*first), "{at:?} was answered otherwise before");
+        }
+    }
+
+    /// Does what is decided about an op; gives the decision that needed nothing to be done.
+    fn claim(&mut self, asked: OpRef) -> Option<Decision> {
+        match self.decide(asked) {
+            Decision::Run(at) => {
+                assert_eq!(at, asked);
+                let before = self.running.insert(at, Flight::Idle(self.state.op(at).attempts));
+                assert!(before.is_none(), "{at:?} is run twice at once");
+                None
+            }
+            Decision::Skip(at) => {
+                self.record(vec![Fact::Skipped { at }]);
+                Some(Decision::Reply(Answer::Ok))
+            }
+            Decision::Consult => {
+                if self.dtm_aborts && may_follow(&self.plan, &self.state) {
+                    self.seen.insert("consulted");
+                    self.record(vec![undo_decided(&self.plan, Cause::Timeout("dtm".into()))]);
+                    return self.claim(asked);
+                }
+                None
+            }
+            decision @ (Decision::Reply(_) | Decision::Disagree(_)) => Some(decision),
+        }
+    }
+
+    fn is_forward(&self, at: OpRef) -> bool {
+        at.op == self.plan.forward_op()
+    }
+
+    fn unwanted(&self, at: OpRef) -> bool {
+        self.state.end.is_some() || (self.is_forward(at) && self.state.undoing())
+    }
+
+    fn attempt(&mut self, at: OpRef) {
+        let Some(Flight::Idle(attempts)) = self.running.get(&at).copied() else { return };
+        if self.unwanted(at) {
+            self.running.remove(&at);
+            return;
+        }
+        let attempt = attempts + 1;
+        let durable = at.op == Op::Action && self.shape.pivot == Some(at.step);
+        if durable {
+            self.record(vec![Fact::AttemptStarted { at, attempt }]);
+        }
+        let forward = OpRef { step: at.step, op: self.plan.forward_op() };
+        self.oracle().may_be_called(at, !self.is_forward(at) && self.running.contains_key(&forward));
+        let undoes = |flight: &OpRef| flight.op == self.plan.undo_op() && flight.step != at.step;
+        if self.running.keys().any(undoes) && !self.is_forward(at) {
+            self.seen.insert("undone beside each other");
+        }
+        self.running.insert(at, Flight::Called { attempt, recorded: durable });
+    }
+
+    fn slow(&mut self, nth: usize) {
+        let Some(at) = pick(&self.called(), nth) else { return };
+        let Some(Flight::Called { attempt, recorded: false }) = self.running.get(&at).copied() else {
+            return;
+        };
+        self.record(vec![Fact::AttemptStarted { at, attempt }]);
+        self.running.insert(at, Flight::Called { attempt, recorded: true });
+    }
+
+    fn arrive(&mut self, at: OpRef) -> Said {
+        let before = self.participants.effects.len();
+        let said = self.participants.call(at.step, at.op);
+        assert_ne!(said, Said::Denied, "{at:?} makes no sense at the participant");
+        if self.participants.effects.len() > before {
+            self.oracle().after_effect();
+        }
+        said
+    }
+
+    fn deliver(&mut self, at: OpRef, fate: Fate) {
+        let unknown = |at, attempt| Fact::AttemptUnknown {
+            at,
+            attempt,
+            code: "UNAVAILABLE".into(),
+            reason: "x".into(),
+        };
+        let Some(Flight::Called { attempt, recorded }) = self.running.get(&at).copied() else { return };
+        let said = match fate {
+            Fate::Answered | Fate::Twice => Some(self.arrive(at)),
+            Fate::AnswerLost => {
+                self.arrive(at);
+                None
+            }
+            Fate::Lost | Fate::Delayed | Fate::Busy => None,
+        };
+        if matches!(fate, Fate::Twice | Fate::Delayed) {
+            self.ghosts.push(at);
+        }
+        let outcome = match (said, fate) {
+            (Some(Said::Ok), _) => Fact::AttemptSucceeded { at, attempt },
+            (Some(_), _) if self.is_forward(at) => Fact::AttemptRefused { at, attempt, reason: "R|x".into() },
+            (None, Fate::Busy) => Fact::Parked { at, attempt, reason: "IN_PROGRESS|x".into() },
+            (Some(_) | None, _) => unknown(at, attempt),
+        };
+        self.keep(at, attempt, recorded, outcome);
+    }
+
+    /// The outcome of an attempt, with what it decides: one commit.
+    fn keep(&mut self, at: OpRef, attempt: u32, recorded: bool, outcome: Fact) {
+        let mut facts = Vec::new();
+        if !recorded {
+            facts.push(Fact::AttemptStarted { at, attempt });
+        }
+        let refused = matches!(outcome, Fact::AttemptRefused { .. });
+        let succeeded = matches!(outcome, Fact::AttemptSucceeded { .. });
+        facts.push(outcome);
+        if refused && !self.plan.behind_pivot(at.step) && !self.state.undoing() {
+            facts.push(undo_decided(&self.plan, Cause::Refused("R|x".into())));
+        }
+        if succeeded && self.is_forward(at) && self.state.undoing() {
+            self.seen.insert("late success");
+        }
+        let tried =
+            |step: usize| step == at.step || self.state.steps[step].forward.standing == Standing::Succeeded;
+        let last_try = succeeded && at.op == Op::Try && self.state.verdict == Verdict::Open;
+        if last_try && (0..self.shape.count()).all(tried) {
+            facts.push(Fact::SubmitDecided);
+            facts.extend((!self.shape.on_dtm).then_some(Fact::Committed));
+        }
+        self.record(facts);
+        if refused || succeeded {
+            self.running.remove(&at);
+        } else {
+            self.running.insert(at, Flight::Idle(attempt));
+        }
+    }
+
+    fn ghost(&mut self, nth: usize) {
+        if let Some(at) = pick(&self.ghosts, nth) {
+            let place = self.ghosts.iter().position(|ghost| *ghost == at).unwrap();
+            self.ghosts.remove(place);
+            let before = self.participants.effects.len();
+            self.arrive(at);
+            if self.participants.effects.len() > before {
+                self.seen.insert("ghost ran");
+            }
+        }
+    }
+
+    fn cancel(&mut self) {
+        if self.state.end.is_none() && may_cancel(&self.plan, &self.state) == Cancelled::Decided {
+            let cause = Cause::Cancelled("c".into());
+            self.record(vec![Fact::CancelRequested("c".into()), undo_decided(&self.plan, cause)]);
+        }
+    }
+
+    /// A deadline ends a forward op between two attempts.
+    fn give_up(&mut self, nth: usize) {
+        let bounded = |at: &OpRef| self.is_forward(*at) && !self.plan.behind_pivot(at.step);
+        let idle: Vec<OpRef> = self.idle().into_iter().filter(bounded).collect();
+        let Some(at) = pick(&idle, nth) else { return };
+        if let Some(Flight::Idle(1..)) = self.running.get(&at) {
+            if !self.unwanted(at) {
+                self.record(vec![undo_decided(&self.plan, Cause::Deadline("d".into()))]);
+            }
+            self.running.remove(&at);
+        }
+    }
+
+    fn abort_tries(&mut self, cause: Cause) {
+        if self.plan.mode() == Mode::Tcc && self.state.verdict == Verdict::Open {
+            self.record(vec![Fact::AbortDecided(cause)]);
+        }
+    }
+
+    fn settle(&mut self, taken: bool) {
+        if self.state.verdict == Verdict::Submitting {
+            // A submit that DTM rolled back can only have been rolled back before any confirm.
+            let confirms = self.state.steps.iter().any(|step| step.confirm.attempts > 0);
+            let flies = self.running.keys().any(|at| at.op == Op::Confirm);
+            self.record(match taken || confirms || flies {
+                true => vec![Fact::Committed],
+                false => vec![Fact::AbortDecided(Cause::Timeout("submit".into()))],
+            });
+        }
+    }
+
+    /// Memory is lost; calls in flight may arrive all the same.
+    fn crash(&mut self) {
+        self.seen.insert("crash");
+        self.ghosts.extend(self.called());
+        self.running.clear();
+        let again = State::fold(&self.plan, &self.events);
+        assert_eq!(again, self.state, "memory and history differ");
+        self.state = again;
+        let begun = |step: &crate::history::StepState| step.forward.standing != Standing::Untouched;
+        if self.state.steps.iter().any(begun) {
+            self.abort_tries(Cause::Crash("tries".into()));
+        }
+    }
+
+    fn check(&self) {
+        self.oracle().history_is_sound();
+        self.oracle().end_is_true();
+        self.names_what_may_begin();
+    }
+
+    /// What `decide` lets begin is what `next_ops` names, for whoever drives by either.
+    fn names_what_may_begin(&self) {
+        let named = next_ops(&self.plan, &self.state);
+        let ops = [Op::Action, Op::Compensate, Op::Try, Op::Confirm, Op::Cancel];
+        let all = (0..self.shape.count()).flat_map(|step| ops.map(|op| OpRef { step, op }));
+        for at in all {
+            match right(&self.plan, &self.state, at, &self.running) {
+                Decision::Run(_) | Decision::Skip(_) if self.state.verdict != Verdict::Submitting => {
+                    assert!(named.contains(&at), "{at:?} may begin and is not named");
+                }
+                Decision::Reply(Answer::InProgress) => {
+                    let waits = self.running.keys().any(|it| *it == at || self.is_forward(*it));
+                    assert!(!named.contains(&at) || waits, "{at:?} is named and waits for nobody");
+                }
+                Decision::Run(_) | Decision::Skip(_) => {}
+                Decision::Reply(Answer::Ok | Answer::Aborted) | Decision::Consult | Decision::Disagree(_) => {
+                    assert!(!named.contains(&at), "{at:?} is named and has its answer");
+                }
+            }
+        }
+    }
+
+    /// Nothing goes wrong any more: it ends, and stays ended whatever still arrives.
+    fn finish(&mut self) {
+        for _ in 0..ROUNDS {
+            if self.state.end.is_some() && self.running.is_empty() {
+                break;
+            }
+            self.settle(true);
+            for at in next_ops(&self.plan, &self.state) {
+                self.claim(at);
+            }
+            for at in self.idle() {
+                self.attempt(at);
+            }
+            for at in self.called() {
+                self.deliver(at, Fate::Answered);
+            }
+            self.check();
+        }
+        if self.state.end.is_none() {
+            assert!(self.oracle().may_be_stuck(), "it does not end: {:?}", self.state);
+            return;
+        }
+        while !self.ghosts.is_empty() {
+            self.ghost(0);
+            self.check();
+        }
+        for step in 0..self.shape.count() {
+            for op in 0..5 {
+                self.ask(step, op);
+            }
+        }
+        assert!(self.running.is_empty(), "it runs on: {:?}", self.running);
+        self.seen.insert(self.state.status().name());
+        self.seen.extend(self.shape.is_graph.then_some("graph"));
+    }
+}
+
+fn pick(of: &[OpRef], nth: usize) -> Option<OpRef> {
+    if of.is_empty() { None } else { Some(of[nth % of.len()]) }
+}
