@@ -14,6 +14,7 @@ mod report;
 mod store;
 mod systems;
 mod through;
+mod wire;
 mod witness;
 
 use crate::exit::Exit;

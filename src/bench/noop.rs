@@ -1,15 +1,15 @@
 //! The participant that does nothing, and tells who waits for it that a certain branch call came. It runs in the
 //! measuring process, for raw DTM and for the orchestrators alike: telling costs the raw client no further call.
+use super::wire;
 use super::witness::Witness;
 use amends_dtm::{BranchId, Gid, Op, metadata};
 use amends_proto::amends::v1::noop_server::{Noop, NoopServer};
-use amends_serve::{grpc, listener};
+use amends_serve::listener;
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tonic::service::Routes;
 use tonic::{Request, Response, Status};
 
 /// A running no-op participant; dropping it ends it.
@@ -25,13 +25,8 @@ impl Participant {
         let listener = listener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
         let address = listener.local_addr()?;
         let ends = Ends::default();
-        let routes = Routes::new(NoopServer::new(Service { ends: ends.clone(), witness }));
-        let server = tokio::spawn(async move {
-            let served = grpc::serve(listener, routes, grpc::GrpcOptions::default(), std::future::pending());
-            if let Err(error) = served.await {
-                tracing::error!(%error, "the no-op participant broke down");
-            }
-        });
+        let service = NoopServer::new(Service { ends: ends.clone(), witness });
+        let server = wire::serve(listener, service);
         Ok(Participant { address, ends, server })
     }
 }

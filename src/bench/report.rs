@@ -150,7 +150,9 @@ impl Report {
         };
         let sample = match self.looks {
             0 => "No call fell into the sample that is compared with history's file.".to_owned(),
-            looks => format!("{looks} sampled calls and answers: each came after the commits that it rests on."),
+            looks => {
+                format!("{looks} sampled calls and answers: each came after the commits that it rests on.")
+            }
         };
         format!(
             "{rows}\n{hint}Profile {PROFILE}. Medians of alternating rounds; what has no budget is only reported.\n{sample}\n"

@@ -1,20 +1,22 @@
 //! The orchestrator's side: `Start`, waiting for the end, of no-op plans or of checkouts. Knows no DTM.
 use super::ATTEMPT_LIMIT;
 use super::case::Shape;
+use super::wire::Wire;
 use super::witness::Witness;
-use crate::connect::{Connection, Target};
 use crate::demo::shop::{self, Shop};
 use crate::output::status_name;
 use crate::start::checkout_request;
 use amends_dtm::Gid;
 use amends_proto::amends::v1::transactions_client::TransactionsClient;
-use amends_proto::amends::v1::{BenchInput, Mode, StartRequest, Status};
+use amends_proto::amends::v1::{BenchInput, Mode, StartRequest, StartResponse, Status};
 use amends_proto::pay::account::v1::DepositRequest;
 use amends_proto::pay::inventory::v1::RestockRequest;
 use amends_proto::pay::points::v1::GrantRequest;
 use anyhow::{Context as _, ensure};
 use prost::Message as _;
 use std::sync::Arc;
+use tonic::Request;
+use tonic::metadata::MetadataValue;
 use uuid::Uuid;
 
 /// The caller under whose name global transactions are started.
@@ -34,15 +36,16 @@ pub enum Deed {
 
 /// Runs global transactions of one kind through the orchestrator.
 pub struct Through {
-    client: TransactionsClient<Connection>,
+    client: TransactionsClient<Wire>,
     deed: Deed,
     witness: Arc<Witness>,
 }
 
 impl Through {
     pub async fn new(target: &str, deed: Deed, witness: &Arc<Witness>) -> anyhow::Result<Through> {
-        let target = Target { target: target.to_owned(), caller: CALLER.to_owned() };
-        Ok(Through { client: target.transactions().await?, deed, witness: Arc::clone(witness) })
+        let origin = format!("http://{target}").parse().context("an orchestrator's address")?;
+        let client = TransactionsClient::with_origin(Wire::connect(target).await?, origin);
+        Ok(Through { client, deed, witness: Arc::clone(witness) })
     }
 
     /// From `Start` to its answer, which waits for the end.
@@ -53,7 +56,7 @@ impl Through {
             Deed::Checkout => checkout(),
         };
         let request = StartRequest { wait_ms: i32::try_from(ATTEMPT_LIMIT.as_millis())?, ..request };
-        let started = self.client.clone().start(request).await.context("start")?.into_inner();
+        let started = self.start(request).await?;
         ensure!(
             started.status() == wanted,
             "{} ended {} instead of {}: {}",
@@ -71,13 +74,20 @@ impl Through {
             Deed::Noop(shape) => noop_request(shape)?,
             Deed::Checkout => checkout(),
         };
-        let started = self.client.clone().start(request).await.context("start")?.into_inner();
-        Ok(Gid::parse(&started.gid)?)
+        Ok(Gid::parse(&self.start(request).await?.gid)?)
+    }
+
+    async fn start(&self, request: StartRequest) -> anyhow::Result<StartResponse> {
+        let mut request = Request::new(request);
+        request.metadata_mut().insert("amends-caller", MetadataValue::from_static(CALLER));
+        Ok(self.client.clone().start(request).await.context("start")?.into_inner())
     }
 
     /// The client has its answer: of a sample, the witness looks whether the end is durable.
     pub async fn answered(&self, gid: &Gid) {
-        self.witness.answered(gid.as_str(), &status_name(self.deed.end())).await;
+        if Witness::samples(gid.as_str()) {
+            self.witness.answered(gid.as_str(), &status_name(self.deed.end())).await;
+        }
     }
 
     /// That history's own file has the end.

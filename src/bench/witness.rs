@@ -52,9 +52,14 @@ impl Witness {
         })
     }
 
+    /// Whether this one is looked at.
+    pub fn samples(gid: &str) -> bool {
+        gid.ends_with(SAMPLED)
+    }
+
     /// Before a branch call is answered: every earlier one of its gid, and the decision that it rests on, are durable.
     pub async fn called(self: &Arc<Self>, gid: &str, branch_id: &str, op: &str) {
-        if !gid.ends_with(SAMPLED) {
+        if !Witness::samples(gid) {
             return;
         }
         let deed = Deed { branch_id: branch_id.to_owned(), op: op.to_owned() };
@@ -73,7 +78,7 @@ impl Witness {
 
     /// When a client has its answer: the end is durable, and so is all that was called for it.
     pub async fn answered(self: &Arc<Self>, gid: &str, end: &str) {
-        if gid.ends_with(SAMPLED) {
+        if Witness::samples(gid) {
             let outcome = self.ended(gid, end).await;
             lock(&self.seen).answered.remove(gid);
             self.note(outcome);
