@@ -14,6 +14,8 @@ const ENDS_BETWEEN: usize = 12;
 const JUDGED: usize = 100;
 const PARTICIPANTS: [&str; 5] = ["order", "account", "inventory", "points", "gateway"];
 
+/// What makes sound stores unsound.
+type Change<'a> = &'a dyn Fn(&mut Stores);
 /// gid, branch, op.
 type Op = (String, String, String);
 
@@ -153,12 +155,12 @@ fn stores_of_different_moments_are_seen() {
     sound.asked.extend([("r1".into(), "succeeded".into()), ("r2".into(), "initiated".into())]);
     sound.charged.insert("r1".into());
     assert_eq!(sound.breaches(), Vec::<String>::new());
-    let broken = |change: &dyn Fn(&mut Stores)| {
+    let broken = |change: Change<'_>| {
         let mut stores = sound.clone();
         change(&mut stores);
         stores.breaches()
     };
-    let cases: [(&dyn Fn(&mut Stores), &str); 6] = [
+    let cases: [(Change<'_>, &str); 6] = [
         (&|it| drop(it.rows.remove(&op("01", "action"))), "the participant lacks it"),
         (&|it| it.gids.clear(), "history does not know"),
         (&|it| drop(it.rows.insert(op("03", "action"), "done".into())), "further than one op"),
