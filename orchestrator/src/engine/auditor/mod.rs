@@ -105,11 +105,13 @@ impl Auditor {
 
     /// Audits until the process ends.
     pub async fn run(mut self) {
-        let mut passes = tokio::time::interval(self.settings.interval);
+        // Not at once: a process that starts has what is open to take up.
+        let interval = self.settings.interval;
+        let mut passes = tokio::time::interval_at(Instant::now() + interval, interval);
         passes.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             passes.tick().await;
-            let until = Instant::now() + self.settings.interval;
+            let until = Instant::now() + interval;
             if let Err(error) = self.pass(until).await {
                 tracing::warn!(%error, "the auditor cannot read the history");
             }
