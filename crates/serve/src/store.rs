@@ -178,6 +178,7 @@ pub fn is_away(error: &DbErr) -> bool {
     else {
         return matches!(error, DbErr::ConnectionAcquire(_) | DbErr::Conn(_));
     };
+    #[allow(clippy::wildcard_enum_match_arm, reason = "sqlx may add kinds; only these tell of the way")]
     match &**error {
         Error::Database(refused) => {
             refused.code().is_some_and(|code| POSTGRES_AWAY.iter().any(|away| code.starts_with(away)))
