@@ -125,7 +125,7 @@ async fn only_what_disagrees_is_told_and_everybody_can_see_it() {
             sound.push(shop.checkout(mode).card(card).start().await);
         }
     }
-    futures::future::join_all(sound.iter().map(|story| story.end())).await;
+    futures::future::join_all(sound.iter().map(Story::end)).await;
     let last = shops[0].checkout(Mode::Saga).start().await;
     last.ends(Status::Succeeded).await;
     last.dtm_says("succeed").await;
