@@ -125,6 +125,7 @@ mod tests {
         for line in [
             "amends start checkout --mode saga --input order.json --wait 10 --request-id r1 --output json",
             "amends start checkout --mode tcc --input - --business-key demo/1 --caller shop --target h:1",
+            "amends start own --mode saga --input steps.json --wait 10 --request-id r1",
             "amends get 018f0000-0000-7000-8000-000000000000",
             "amends get --business-key demo/1",
             "amends list --status running --status STATUS_FAILED --limit 3 --page-token abc",
@@ -169,6 +170,7 @@ mod tests {
             "amends list --status walking",
             "amends list --limit 0",
             "amends start checkout --mode both --input -",
+            "amends start own --input steps.json",
         ] {
             assert!(!parses(line), "{line}");
         }

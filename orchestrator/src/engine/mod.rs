@@ -219,17 +219,21 @@ impl Engine {
         let Some(loaded) = self.parts.history.reader.load(gid).await? else {
             return Ok(None);
         };
+        Ok(Some(self.take_in(loaded)))
+    }
+
+    fn take_in(self: &Arc<Self>, loaded: Loaded) -> Arc<Live> {
         let ended = loaded.state.end.is_some();
         let live = self.to_live(loaded);
         if ended {
-            return Ok(Some(live));
+            return live;
         }
         // Somebody may have been quicker: there is one `Live` for each open gid, and one who takes it up.
         if let Err(known) = self.live.take_in(&live) {
-            return Ok(Some(known));
+            return known;
         }
         self.take_up(&live);
-        Ok(Some(live))
+        live
     }
 
     /// Records facts, and takes the global transaction out of the open ones if that ended it.

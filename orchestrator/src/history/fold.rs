@@ -167,7 +167,8 @@ impl State {
     pub fn apply(&mut self, event: &Event) {
         self.last_seq = event.seq;
         match &event.fact {
-            Fact::Started => self.started_us = event.time_us,
+            Fact::Started if self.started_us == 0 => self.started_us = event.time_us,
+            Fact::Started => {}
             Fact::Registered(_) => self.registered = true,
             Fact::SubmitDecided => self.decide(Verdict::Submitting),
             Fact::Committed => self.decide(Verdict::Committed),
@@ -190,6 +191,7 @@ impl State {
             Fact::CancelRequested(_) => {}
             Fact::AttentionOpened { cause, at, text } => self.open_attention(event.time_us, cause, *at, text),
             Fact::AttentionClosed { cause } => self.attention.retain(|open| &open.cause != cause),
+            Fact::Finished(_) if self.end.is_some() => {}
             Fact::Finished(end) => {
                 self.end = Some(*end);
                 self.finished_us = event.time_us;

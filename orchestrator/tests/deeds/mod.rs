@@ -1,6 +1,7 @@
 //! What the engine does on either coordinator, whichever the test binary names.
 
 pub mod graphs;
+mod own;
 pub mod world;
 
 use amends_dtm::plan_mac::PlanMacKey;

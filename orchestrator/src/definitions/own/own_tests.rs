@@ -155,7 +155,8 @@ fn what_is_wrong_with_a_step_is_named() {
 
 #[test]
 fn a_tcc_step_has_all_three_methods() {
-    let without: [(fn(&mut TccStep), &str); 3] = [
+    type Without = (fn(&mut TccStep), &'static str);
+    let without: [Without; 3] = [
         (|it| it.r#try.clear(), "step 1: try: must be"),
         (|it| it.confirm.clear(), "step 1: confirm: must be"),
         (|it| it.cancel.clear(), "step 1: cancel: must be"),
