@@ -15,6 +15,7 @@ mod world;
 mod bad_branch;
 mod bad_direct;
 mod bad_envelope;
+mod bad_own;
 mod bad_start;
 mod guard;
 mod plain_client;
