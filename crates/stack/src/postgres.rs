@@ -222,7 +222,7 @@ async fn make_cluster(
     };
     prepare().map_err(start_failed("initdb"))?;
     let mut initdb = Account::command(account, &entrance.programs.join("initdb"));
-    initdb.args(["--no-sync", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C"]);
+    initdb.args(["--no-sync", "--auth=md5", "--encoding=UTF8", "--locale=C"]);
     initdb.arg(format!("--username={SUPERUSER}")).arg("--pwfile").arg(&password);
     initdb.arg("--pgdata").arg(data_of(folder.path())).kill_on_drop(true);
     finish("initdb", initdb, "").await

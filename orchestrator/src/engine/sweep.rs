@@ -4,7 +4,7 @@
 use super::answer::may_follow;
 use super::{Engine, Live, silence};
 use crate::coordinator::{CoordinatorError, CoordinatorStatus};
-use crate::history::{Cause, ReadError, Verdict};
+use crate::history::{Cause, ReadError, State, Verdict};
 use crate::plan::Mode;
 use futures::StreamExt as _;
 use std::sync::Arc;
@@ -17,12 +17,14 @@ use tokio::time::Instant;
 const TICK: Duration = Duration::from_millis(100);
 /// After so many reminders, some ten seconds, a coordinator that does not ask for what history lacks is done without.
 const DEAF: u32 = 3;
+/// The same for second phases: DTM comes to many of them one after another (dtm.md D13), and each reminder begins anew.
+const SLOW: u32 = 1;
 /// Reminders of an end; what they miss, the coordinator's own poll brings.
 const LAST_REMINDERS: u32 = 6;
 /// Each of them waits so many times longer.
 const LAST_FACTOR: u32 = 2;
-/// What was taken over is read back so many at a time: as many as the store has connections.
-const ADOPTED_AT_ONCE: usize = 16;
+/// What was taken over is read back so many at a time: half of the connections that the store has.
+const ADOPTED_AT_ONCE: usize = 8;
 /// Between two looks whether a coordinator that was away is back.
 const AWAY_LOOK: Duration = Duration::from_millis(500);
 
@@ -53,9 +55,22 @@ impl Engine {
         while let Some(gids) = adopted.recv().await {
             let each = |gid: String| {
                 let engine = Arc::clone(&self);
-                async move { engine.find_patiently(&gid).await }
+                async move {
+                    if let Some(live) = engine.find_patiently(&gid).await {
+                        engine.hasten(&live);
+                    }
+                }
             };
             futures::stream::iter(gids).for_each_concurrent(ADOPTED_AT_ONCE, each).await;
+        }
+    }
+
+    /// What is decided is carried out from here at once. DTM would come to it, too, but to many in a serial loop, one
+    /// after another (dtm.md D13), and is answered from history then.
+    pub(super) fn hasten(self: &Arc<Self>, live: &Arc<Live>) {
+        let state = live.state();
+        if live.coordinator().calls() && is_decided(&state) {
+            self.drive_in_background(live);
         }
     }
 
@@ -186,7 +201,8 @@ impl Engine {
                 self.remind(live, status).await;
                 // Where history came from a backup, it knows of ops that history lacks, and asks for those behind them only.
                 let turns_back = status == CoordinatorStatus::Aborting && !state.undoing();
-                if strikes >= DEAF && !turns_back {
+                let patience = if is_decided(&state) { SLOW } else { DEAF };
+                if strikes >= patience && !turns_back {
                     self.drive_in_background(live);
                 }
             }
@@ -241,4 +257,9 @@ impl Engine {
         let (engine, live) = (Arc::clone(self), Arc::clone(live));
         tokio::spawn(async move { engine.drive(&live).await });
     }
+}
+
+/// Only second phases are left: what is to be done cannot change any more.
+fn is_decided(state: &State) -> bool {
+    state.undoing() || state.verdict == Verdict::Committed
 }

@@ -145,13 +145,18 @@ impl Engine {
 
     /// Finds out what became of a submit whose reply is not known; also after a crash in that moment.
     pub(super) async fn settle_submit(self: &Arc<Self>, live: &Arc<Live>) {
-        let patience = Instant::now() + SETTLE;
+        // A former owner that is gone has sent nothing for longer than that already.
+        let silent = self.tenure().owner_is_gone(&live.base().gid);
+        let patience = Instant::now() + if silent { Duration::ZERO } else { SETTLE };
         loop {
             let status = self.status_of(live).await;
             match status {
                 Some(Some(CoordinatorStatus::Submitted | CoordinatorStatus::Succeed)) => {
                     self.record_patiently(live, |_| vec![Fact::Committed]).await;
                     live.silence.due_now(Instant::now());
+                    if silent {
+                        self.hasten(live);
+                    }
                     return;
                 }
                 // A submit of what it does not know would be an empty success: take it back.

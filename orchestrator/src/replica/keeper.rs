@@ -3,7 +3,7 @@
 
 use super::lease::{BEAT, BEAT_AGAIN};
 use super::table::{Adopted, Table};
-use super::tenure::Tenure;
+use super::tenure::{Former, Tenure};
 use amends_serve::store::is_locked;
 use sea_orm::DbErr;
 use std::collections::BTreeSet;
@@ -13,7 +13,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
 /// Between two looks for orphans; a call for one of them makes it look at once.
-const LOOK: Duration = Duration::from_millis(500);
+const LOOK: Duration = Duration::from_millis(250);
 
 /// Renews the lease until the database says that it was taken, or the process ends.
 pub(super) async fn keep(table: Table, tenure: Tenure) {
@@ -99,8 +99,10 @@ impl TakeOver {
             fenced.iter().filter(|one| one.is_there).map(|one| one.id.as_str()).collect();
         let adopted = self.table.adopt(&transaction).await?;
         // Before anybody can meet them as ours.
-        let doubtful = adopted.iter().filter(|one| there.contains(one.former.as_str()));
-        self.tenure.doubt(doubtful.map(|one| one.gid.clone()));
+        let (silent, gone): (Vec<_>, Vec<_>) =
+            adopted.iter().partition(|one| there.contains(one.former.as_str()));
+        self.tenure.adopt(silent.into_iter().map(|one| one.gid.clone()), Former::Silent);
+        self.tenure.adopt(gone.into_iter().map(|one| one.gid.clone()), Former::Gone);
         transaction.commit().await?;
         for one in &fenced {
             tracing::warn!(replica = one.id, is_there = one.is_there, "a silent replica was fenced");

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// Longest time that anybody remembers that a former owner may have calls in flight: longer than any attempt.
+/// Longest time that anybody remembers a former owner: longer than any attempt of its may last.
 const REMEMBERED: Duration = Duration::from_secs(3_600);
 
 /// The right of this process to drive global transactions. A clone is the same right.
@@ -18,7 +18,23 @@ pub struct Tenure(Option<Arc<Held>>);
 struct Held {
     began: Instant,
     lease: watch::Sender<Lease>,
-    doubtful: Mutex<HashMap<String, Instant>>,
+    adopted: Mutex<HashMap<String, Adopted>>,
+}
+
+/// What is known of the process that had it before.
+#[derive(Debug, Clone, Copy)]
+struct Adopted {
+    since: Instant,
+    former: Former,
+}
+
+/// A process whose lease is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Former {
+    /// It has ended, and so have its calls.
+    Gone,
+    /// It may be there still, and wait for answers to its calls.
+    Silent,
 }
 
 impl Tenure {
@@ -31,7 +47,7 @@ impl Tenure {
     /// Of one among several: the database was asked for the first lease at `asked`.
     pub(super) fn of_replica(asked: Instant) -> Self {
         let lease = watch::Sender::new(Lease::granted(Duration::ZERO));
-        Self(Some(Arc::new(Held { began: asked, lease, doubtful: Mutex::default() })))
+        Self(Some(Arc::new(Held { began: asked, lease, adopted: Mutex::default() })))
     }
 
     /// Whether this process may still begin a call. To be asked immediately before.
@@ -72,19 +88,30 @@ impl Tenure {
         }
     }
 
-    /// These were taken over from a process that may be there still, and wait for answers to its calls.
-    pub(super) fn doubt(&self, gids: impl Iterator<Item = String>) {
+    /// These were taken over from such a process.
+    pub(super) fn adopt(&self, gids: impl Iterator<Item = String>, former: Former) {
         if let Some(held) = &self.0 {
-            let (now, mut doubtful) = (Instant::now(), lock(&held.doubtful));
-            doubtful.retain(|_, since| since.elapsed() < REMEMBERED);
-            doubtful.extend(gids.map(|gid| (gid, now)));
+            let (since, mut adopted) = (Instant::now(), lock(&held.adopted));
+            adopted.retain(|_, earlier| earlier.since.elapsed() < REMEMBERED);
+            adopted.extend(gids.map(|gid| (gid, Adopted { since, former })));
         }
     }
 
-    /// Since when no former owner begins calls for it; `None` = none of its calls is in flight either.
+    /// Since when no former owner begins calls for it, where calls of its own may be in flight.
     #[must_use]
     pub fn doubtful_since(&self, gid: &str) -> Option<Instant> {
-        self.0.as_ref().and_then(|held| lock(&held.doubtful).get(gid).copied())
+        let adopted = self.adopted(gid)?;
+        (adopted.former == Former::Silent).then_some(adopted.since)
+    }
+
+    /// Whether it was taken over from a process that has ended, a lease ago or nearly.
+    #[must_use]
+    pub fn owner_is_gone(&self, gid: &str) -> bool {
+        self.adopted(gid).is_some_and(|adopted| adopted.former == Former::Gone)
+    }
+
+    fn adopted(&self, gid: &str) -> Option<Adopted> {
+        self.0.as_ref().and_then(|held| lock(&held.adopted).get(gid).copied())
     }
 }
 
@@ -131,7 +158,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_came_from_a_silent_owner_is_doubted() {
         let tenure = Tenure::of_replica(Instant::now());
-        tenure.doubt(["a".to_owned()].into_iter());
-        assert_eq!((tenure.doubtful_since("a"), tenure.doubtful_since("b")), (Some(Instant::now()), None));
+        tenure.adopt(["a".to_owned()].into_iter(), Former::Silent);
+        tenure.adopt(["b".to_owned()].into_iter(), Former::Gone);
+        let doubtful = ["a", "b", "c"].map(|gid| tenure.doubtful_since(gid).is_some());
+        let gone = ["a", "b", "c"].map(|gid| tenure.owner_is_gone(gid));
+        assert_eq!((doubtful, gone), ([true, false, false], [false, true, false]));
     }
 }
