@@ -127,7 +127,8 @@ impl<'a> Run<'a> {
     /// that each call has; two of one op at once are never made.
     async fn until_calls_of_others_ended(&self) {
         let Some(since) = self.engine.tenure().doubtful_since(&self.live.base().gid) else { return };
-        let timeouts = (0..self.live.plan.steps().len()).map(|step| attempt_timeout(&self.live.plan.policy(step)));
+        let timeouts =
+            (0..self.live.plan.steps().len()).map(|step| attempt_timeout(&self.live.plan.policy(step)));
         tokio::time::sleep_until(since + timeouts.max().unwrap_or_default()).await;
     }
 

@@ -4,7 +4,7 @@
 use super::answer::may_follow;
 use super::{Engine, Live, silence};
 use crate::coordinator::{CoordinatorError, CoordinatorStatus};
-use crate::history::{Cause, ReadError, State, Verdict};
+use crate::history::{Cause, READ_AT_ONCE, ReadError, State, Verdict};
 use crate::plan::Mode;
 use futures::StreamExt as _;
 use std::sync::Arc;
@@ -35,15 +35,14 @@ impl Engine {
     /// Where the store cannot be read.
     pub async fn recover(self: &Arc<Self>) -> Result<usize, ReadError> {
         let open = self.parts.history.reader.open_gids().await?;
-        for gid in &open {
-            match self.find(gid).await {
-                Ok(_) => {}
-                Err(error @ ReadError::Store(_)) => return Err(error),
-                // Another replica was quicker.
-                Err(ReadError::Elsewhere { .. }) => {}
-                // One history that this version cannot read must not keep all others waiting.
-                Err(error @ (ReadError::Plan(_) | ReadError::Event(_))) => {
-                    tracing::error!(gid, %error, alarm = "UNREADABLE_HISTORY", "not taken up");
+        for gids in open.chunks(READ_AT_ONCE) {
+            for (gid, loaded) in self.parts.history.reader.load_open(gids).await? {
+                match loaded {
+                    Ok(loaded) => drop(self.take_in(loaded)),
+                    // One history that this version cannot read must not keep all others waiting.
+                    Err(error) => {
+                        tracing::error!(gid, %error, alarm = "UNREADABLE_HISTORY", "not taken up");
+                    }
                 }
             }
         }

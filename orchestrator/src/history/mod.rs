@@ -1,6 +1,7 @@
 //! History: append-only events of each global transaction, their fold, and the store that makes them durable.
 //! Must not know the coordinator, participants or any definition.
 
+mod bulk;
 mod commit;
 mod conflicts;
 pub mod entity;
@@ -11,6 +12,7 @@ mod scope;
 mod sqlite;
 mod writer;
 
+pub use bulk::AT_ONCE as READ_AT_ONCE;
 pub use event::{Cause, End, Event, Fact, FlatFact, MAX_REASON_BYTES, UnreadableEvent, bounded};
 pub use fold::{Attention, OpState, Standing, State, Status, StepState, Verdict};
 pub use reader::{HistoryReader, ListFilter, Loaded, ReadError, Row};

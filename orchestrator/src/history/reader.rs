@@ -7,7 +7,7 @@ use super::scope::Scope;
 use crate::plan::{Plan, PlanError};
 use amends_serve::store::Store;
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 /// A row of the list, as stored.
 pub type Row = global_transaction::Model;
@@ -77,7 +77,7 @@ impl HistoryReader {
         Self { store, replica }
     }
 
-    fn is_mine(&self, row: &Row) -> bool {
+    pub(super) fn is_mine(&self, row: &Row) -> bool {
         self.replica.is_empty() || row.owner == self.replica
     }
 
@@ -94,9 +94,24 @@ impl HistoryReader {
             return Err(ReadError::Elsewhere { owner: row.owner });
         }
         let body = plan::Entity::find_by_id(gid).one(connection).await?.map(|plan| plan.body);
-        let plan = Plan::decode(&body.unwrap_or_default())?;
-        let state = State::fold(&plan, &self.decode(&plan, self.rows(gid, 1).await?)?);
-        Ok(Some(Loaded { row, plan, state }))
+        let events = self.rows(gid, 1).await?;
+        self.assemble(row, &body.unwrap_or_default(), events).map(Some)
+    }
+
+    /// What is stored of one, as it is in memory.
+    pub(super) fn assemble(
+        &self,
+        row: Row,
+        plan: &[u8],
+        events: Vec<event::Model>,
+    ) -> Result<Loaded, ReadError> {
+        let plan = Plan::decode(plan)?;
+        let state = State::fold(&plan, &self.decode(&plan, events)?);
+        Ok(Loaded { row, plan, state })
+    }
+
+    pub(super) fn connection(&self) -> &DatabaseConnection {
+        self.store.reader()
     }
 
     /// The stored events of one gid from `from_seq` on, as stored.
