@@ -106,8 +106,9 @@ fn acknowledged(snapshot: &Snapshot) -> Vec<Violation> {
                 let row =
                     |op: &str| rows.get(&(transaction.gid.as_str(), step.branch_id.as_str(), op)).copied();
                 let is_done = |op: &str| row(op) == Some(BranchOpStatus::Done);
-                let closed = row(&op.op) == Some(BranchOpStatus::Tombstone);
-                if !is_done(&op.op) && !(closed && UNDOS.into_iter().any(is_done)) {
+                let is_closed = row(&op.op) == Some(BranchOpStatus::Tombstone);
+                let is_nothing = is_closed && UNDOS.into_iter().any(is_done);
+                if !is_done(&op.op) && !is_nothing {
                     let text = format!(
                         "{} of branch {} succeeded, but {} does not have it done",
                         op.op, step.branch_id, step.participant
