@@ -4,14 +4,20 @@
 //! not matter to them. What dies while DTM is away is about DTM.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod attacked;
 mod auditor;
 mod draw;
+mod foe;
 mod gateway;
+mod herd;
+mod herd_dtm;
 mod kill;
 mod load;
 mod market;
 mod moments;
+mod noop;
 mod planted;
+mod speed;
 mod store;
 mod undecided;
 mod witness;

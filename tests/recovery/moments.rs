@@ -1,5 +1,6 @@
-//! The orchestrator dies in the middle of each op once, before the participant heard of it and after it did its part.
-//! Global transactions end as documented, and the call of the dead orchestrator that arrives afterwards has no effect.
+//! In the middle of each op once, before the participant heard of it and after it did its part, the orchestrator dies: global
+//! transactions end as documented, and the call of the dead orchestrator that arrives afterwards has no effect. And in
+//! the middle of each op once DTM loses its store: what history decided is what happens.
 use crate::AMENDS;
 use amends_proto::amends::v1::GlobalTransaction;
 use amends_stack::Role;
@@ -102,6 +103,19 @@ async fn die_during_any_op(coordinator: Coordinator) {
     world.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_dtm_has_lost_ends_as_history_decided() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::start(&WorldConfig::new(AMENDS, folder.path(), Coordinator::Dtm)).await;
+    for moments in MOMENTS {
+        moments.play_without_store(&world).await;
+    }
+    world.check().await;
+    let told = world.verdict().await.notes;
+    assert!(told.iter().any(|note| note.contains("DTM has no entry for")), "what was lost is told: {told:?}");
+    world.stop().await;
+}
+
 /// One checkout that stands before a gate.
 struct Held<'s, 'w> {
     method: &'static str,
@@ -113,8 +127,7 @@ impl Moments {
     /// One checkout for each op, all held there; then the orchestrator dies, once for all of them.
     async fn play(&self, world: &World, hold: fn(Gate) -> Fault) {
         let shops = join_all(self.held.iter().map(|_| world.shop())).await;
-        let held =
-            join_all(self.held.iter().zip(&shops).map(|(method, shop)| self.hold(method, shop, hold))).await;
+        let held = self.hold_all(&shops, hold).await;
         world.stack().kill9(Role::Orchestrator).await.unwrap();
         for held in &held {
             // Calls that come from now on pass; the one that stands at the gate stays there.
@@ -129,6 +142,38 @@ impl Moments {
             held.story.called(held.method, calls + 1).await;
             held.story.shop.holds_after(paid(&end)).await;
         }
+    }
+
+    /// The same, but DTM dies, and comes back without its store. One more checkout has ended before.
+    async fn play_without_store(&self, world: &World) {
+        let shops = join_all(self.held.iter().map(|_| world.shop())).await;
+        shops[0].checkout(self.mode).start().await.ends(Status::Succeeded).await;
+        let held = self.hold_all(&shops, Fault::Hold).await;
+        world.stack().kill9(Role::Dtm).await.unwrap();
+        std::fs::remove_file(world.stack().data_dir().join("dtm").join("dtm.bolt")).unwrap();
+        for held in &held {
+            held.gate.open();
+        }
+        world.stack().restart(Role::Dtm).await.unwrap();
+        for (held, before) in held.iter().zip((0..).map(|place| i64::from(place == 0))) {
+            let end = held.story.end().await;
+            self.judge_lost(held, &end).await;
+            held.story.shop.holds_after(before + paid(&end)).await;
+        }
+    }
+
+    /// Only what was not decided yet may be decided otherwise than it would have been.
+    async fn judge_lost(&self, held: &Held<'_, '_>, end: &GlobalTransaction) {
+        let (decisions, calls) = (held.story.decisions().await, held.story.calls().await);
+        let trying = self.undo_cause == "crash";
+        let expected = if trying { Status::Succeeded } else { self.status };
+        let taken_back = trying && end.status() == Status::Failed && decisions.ends_with("abort_decided");
+        let told = format!("lost during {}: {:?} {decisions}; {calls}", held.method, end.status());
+        assert!(end.status() == expected || taken_back, "{told}");
+    }
+
+    async fn hold_all<'s, 'w>(&self, shops: &'s [Shop<'w>], hold: fn(Gate) -> Fault) -> Vec<Held<'s, 'w>> {
+        join_all(self.held.iter().zip(shops).map(|(method, shop)| self.hold(method, shop, hold))).await
     }
 
     async fn hold<'s, 'w>(

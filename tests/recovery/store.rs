@@ -30,6 +30,13 @@ impl Store {
         Some(row.try_get_by_index(0).must(sql))
     }
 
+    /// The columns of a table.
+    pub async fn columns(&self, table: &str) -> Vec<String> {
+        let sql = format!("SELECT name FROM pragma_table_info('{table}')");
+        let rows = self.0.query_all_raw(Statement::from_string(DbBackend::Sqlite, &sql)).await.must(&sql);
+        rows.iter().map(|row| row.try_get_by_index(0).must(&sql)).collect()
+    }
+
     /// Remembers a table as it is.
     pub async fn keep(&self, table: &str) {
         self.run("DROP TABLE IF EXISTS temp.kept").await;

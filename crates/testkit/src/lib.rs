@@ -16,7 +16,7 @@ mod world;
 pub use checkout::Checkout;
 pub use clients::Clients;
 pub use holdings::Holdings;
-pub use patience::{Must, SOON, until};
+pub use patience::{Must, SOON, until, within};
 pub use postgres::{OwnDatabase, own_cluster};
 pub use proxy::{Fault, Gate, On, Repeat};
 pub use shop::Shop;

@@ -2,7 +2,7 @@
 use crate::checkout::Checkout;
 use crate::clients::Clients;
 use crate::holdings::Holdings;
-use crate::patience::Must as _;
+use crate::patience::{Must as _, until};
 use crate::world::World;
 use amends_proto::amends::v1::Mode;
 use amends_proto::pay::account::v1::{AccountType, DepositRequest, OpenRequest};
@@ -98,7 +98,13 @@ impl<'w> Shop<'w> {
     pub async fn restock(&self, sku: &str, quantity: i64) {
         let idempotency_key = uuid::Uuid::now_v7().to_string();
         let restock = RestockRequest { sku: sku.to_owned(), quantity, idempotency_key };
-        self.world.clients().inventory.restock(restock).await.must("restock");
+        let mut inventory = self.world.clients().inventory;
+        // A store that is busy says so, and asks to be asked again.
+        until("restock", async || match inventory.restock(restock.clone()).await {
+            Err(status) if status.code() == tonic::Code::FailedPrecondition => None,
+            answer => Some(answer.must("restock")),
+        })
+        .await;
     }
 
     /// What everybody holds now.
