@@ -3,6 +3,7 @@
 
 mod coordinator;
 mod own;
+mod replay;
 mod system;
 mod verbs;
 mod watch;
