@@ -93,7 +93,12 @@ fn order(plan: &Plan) -> SagaOrder {
     if !plan.is_graph() {
         return SagaOrder::Chain;
     }
-    let after = (0..plan.steps().len()).map(|step| plan.just_before(step).iter().collect());
+    // What is before another that is waited for goes without saying.
+    let after = (0..plan.steps().len()).map(|step| {
+        let named = plan.just_before(step);
+        let implied = |earlier: &usize| named.iter().any(|other| plan.before(other).contains(*earlier));
+        named.iter().filter(|earlier| !implied(earlier)).collect()
+    });
     let graph = SagaOrder::Graph(after.collect());
     if graph.fits() { graph } else { SagaOrder::Chain }
 }
@@ -205,5 +210,27 @@ impl Coordinator for DtmCoordinator {
 
     fn version(&self) -> Reply<'_, String> {
         async move { self.client.version().await.map_err(meaning) }.boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::samples;
+
+    #[test]
+    fn a_graph_is_said_without_what_goes_without_saying() {
+        let plan = samples::graph(Mode::Saga, &[&[], &[0], &[0, 1], &[0, 2]], None);
+        let said = vec![vec![], vec![0], vec![1], vec![2]];
+        assert_eq!(order(&plan), SagaOrder::Graph(said));
+        assert_eq!(order(&samples::plan(Mode::Saga, 3, None)), SagaOrder::Chain);
+    }
+
+    #[test]
+    fn a_graph_that_dtm_has_no_room_for_goes_as_a_chain() {
+        let first: Vec<usize> = (0..25).collect();
+        let after: Vec<&[usize]> =
+            (0..50).map(|step| if step < 25 { &[] } else { first.as_slice() }).collect();
+        assert_eq!(order(&samples::graph(Mode::Saga, &after, None)), SagaOrder::Chain);
     }
 }

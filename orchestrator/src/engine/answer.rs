@@ -164,7 +164,8 @@ impl Engine {
         let state = self
             .record(live, |state| {
                 let cause = Cause::Timeout("the coordinator rolled back by itself".to_owned());
-                if may_follow(plan, state) { vec![undo_decided(plan, cause).into()] } else { Vec::new() }
+                let follows = may_follow(plan, state) && !live.runs(Op::Confirm);
+                if follows { vec![undo_decided(plan, cause).into()] } else { Vec::new() }
             })
             .await?;
         if !state.undoing() {

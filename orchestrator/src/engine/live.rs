@@ -12,6 +12,7 @@ use crate::history::{
     bounded,
 };
 use crate::plan::{OpRef, Plan};
+use amends_dtm::Op;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -170,6 +171,12 @@ impl Live {
     #[must_use]
     pub fn is_busy(&self) -> bool {
         !lock(&self.running).is_empty()
+    }
+
+    /// Whether any step's op of this kind runs.
+    #[must_use]
+    pub fn runs(&self, op: Op) -> bool {
+        lock(&self.running).keys().any(|at| at.op == op)
     }
 
     /// Whether nothing runs in this process that could run: it is the coordinator's turn, though an op that runs beside

@@ -144,9 +144,9 @@ impl<'a> Run<'a> {
         matches!(self.at.op, Op::Action | Op::Try)
     }
 
-    /// A forward op is not wanted once undo is decided; anything is over when the global transaction is.
+    /// Only undo is wanted once it is decided; anything is over when the global transaction is.
     fn unwanted(&self, state: &State) -> bool {
-        state.end.is_some() || (self.is_forward() && state.undoing())
+        state.end.is_some() || (state.undoing() && self.at.op != self.live.plan.undo_op())
     }
 
     async fn once(&mut self) -> Result<Next, AppendError> {

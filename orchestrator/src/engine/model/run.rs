@@ -57,7 +57,9 @@ pub struct Run<'a> {
     running: Flights,
     ghosts: Vec<OpRef>,
     participants: Participants,
+    /// DTM turned back by itself, or it took the submit: never both (dtm.md D20).
     dtm_aborts: bool,
+    dtm_confirms: bool,
     answers: BTreeMap<OpRef, Answer>,
     seen: BTreeSet<&'static str>,
 }
@@ -76,16 +78,25 @@ impl<'a> Run<'a> {
             ghosts: Vec::new(),
             participants: Participants::new(&case.shape.refuses),
             dtm_aborts: false,
+            dtm_confirms: false,
             answers: BTreeMap::new(),
             seen: BTreeSet::new(),
         };
         run.record(vec![Fact::Started]);
         for act in &case.acts {
+            let before = run.extent();
             run.act(*act);
-            run.check();
+            if run.extent() != before {
+                run.check();
+            }
         }
         run.finish();
         run.seen
+    }
+
+    /// Changes with everything that the checks look at: most acts find nothing to act on.
+    fn extent(&self) -> [usize; 3] {
+        [self.events.len(), self.running.len(), self.ghosts.len()]
     }
 
     fn oracle(&self) -> Oracle<'_> {
@@ -139,7 +150,7 @@ impl<'a> Run<'a> {
             Act::Cancel => self.cancel(),
             Act::GiveUp(nth) => self.give_up(nth),
             Act::TryPhaseOver => self.abort_tries(Cause::Deadline("tries".into())),
-            Act::DtmAborts => self.dtm_aborts = self.shape.on_dtm,
+            Act::DtmAborts => self.dtm_aborts = self.shape.on_dtm && !self.dtm_confirms,
             Act::Settle { taken } => self.settle(taken),
             Act::Crash => self.crash(),
         }
@@ -164,6 +175,12 @@ impl<'a> Run<'a> {
         let step = step % self.shape.count();
         let op = [Op::Action, Op::Compensate, Op::Try, Op::Confirm, Op::Cancel][op % 5];
         let at = OpRef { step, op };
+        if op == Op::Confirm && self.state.verdict == Verdict::Submitting {
+            if self.dtm_aborts {
+                return;
+            }
+            self.dtm_confirms = true;
+        }
         if let Some(Decision::Reply(answer)) = self.claim(at)
             && answer != Answer::InProgress
         {
@@ -189,7 +206,8 @@ impl<'a> Run<'a> {
                 Some(Decision::Reply(Answer::Ok))
             }
             Decision::Consult => {
-                if self.dtm_aborts && may_follow(&self.plan, &self.state) {
+                let confirms = self.running.keys().any(|at| at.op == Op::Confirm);
+                if self.dtm_aborts && may_follow(&self.plan, &self.state) && !confirms {
                     self.seen.insert("consulted");
                     self.record(vec![undo_decided(&self.plan, Cause::Timeout("dtm".into()))]);
                     return self.claim(asked);
@@ -205,7 +223,7 @@ impl<'a> Run<'a> {
     }
 
     fn unwanted(&self, at: OpRef) -> bool {
-        self.state.end.is_some() || (self.is_forward(at) && self.state.undoing())
+        self.state.end.is_some() || (self.state.undoing() && at.op != self.plan.undo_op())
     }
 
     fn attempt(&mut self, at: OpRef) {
@@ -345,10 +363,7 @@ impl<'a> Run<'a> {
 
     fn settle(&mut self, taken: bool) {
         if self.state.verdict == Verdict::Submitting {
-            // A submit that DTM rolled back can only have been rolled back before any confirm.
-            let confirms = self.state.steps.iter().any(|step| step.confirm.attempts > 0);
-            let flies = self.running.keys().any(|at| at.op == Op::Confirm);
-            self.record(match taken || confirms || flies {
+            self.record(match (taken || self.dtm_confirms) && !self.dtm_aborts {
                 true => vec![Fact::Committed],
                 false => vec![Fact::AbortDecided(Cause::Timeout("submit".into()))],
             });
