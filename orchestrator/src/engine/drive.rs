@@ -9,8 +9,12 @@ use super::{Engine, Live};
 use crate::history::{Cause, Fact, Standing, State, Verdict};
 use crate::plan::Mode;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+
+/// Between two runs of an op whose task broke.
+const BROKEN_RETRY: Duration = Duration::from_secs(1);
 
 /// How far to drive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,8 +91,19 @@ impl Engine {
                 continue;
             }
             let trying = live.plan.mode() == Mode::Tcc && state.verdict == Verdict::Open;
+            // Beside an op of ours that takes long others may become possible, by a cancel or another's op.
+            let beside = live.plan.is_graph() || goal == Goal::Idle;
             tokio::select! {
-                alive = running.join_next() => if !matches!(alive, Some(Ok(true))) { return },
+                run = running.join_next() => match run {
+                    Some(Ok(true)) => {}
+                    // A defect of ours must not leave it without a driver: the op is tried again, later.
+                    Some(Err(error)) if error.is_panic() => {
+                        tracing::error!(gid = live.base().gid, %error, alarm = "OP_BROKE", "an op broke");
+                        tokio::time::sleep(BROKEN_RETRY).await;
+                    }
+                    Some(Ok(false) | Err(_)) | None => return,
+                },
+                _ = live.until(|now| now.last_seq != state.last_seq), if beside => {}
                 () = tokio::time::sleep_until(patience), if trying => {
                     let cause = Cause::Deadline("the try phase took too long".to_owned());
                     self.decide_abort(live, cause).await;

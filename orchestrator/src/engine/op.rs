@@ -64,9 +64,8 @@ impl Engine {
         if !live.is_stalled() {
             live.silence.rest();
         }
-        let alive = Run::new(self, live, at).until_over().await;
-        live.release(at, &ended);
-        alive
+        let _claimed = Claimed { live, at, ended };
+        Run::new(self, live, at).until_over().await
     }
 
     /// One attempt of an op that history has already recorded; what comes of it is the caller's to record.
@@ -92,6 +91,19 @@ impl Engine {
         } else if live.plan.mode() == Mode::Saga || live.state().verdict != Verdict::Open {
             live.silence.expect(Instant::now(), live.state().last_seq);
         }
+    }
+}
+
+/// An op that is owned; it is given back however its run ends, even by a panic.
+struct Claimed<'a> {
+    live: &'a Live,
+    at: OpRef,
+    ended: watch::Sender<bool>,
+}
+
+impl Drop for Claimed<'_> {
+    fn drop(&mut self) {
+        self.live.release(self.at, &self.ended);
     }
 }
 

@@ -159,8 +159,13 @@ impl Engine {
                     }
                     return;
                 }
-                // A submit of what it does not know would be an empty success: take it back.
-                Some(None | Some(CoordinatorStatus::Aborting | CoordinatorStatus::Failed)) => {
+                // It has lost it. It may have taken the submit before, and a confirm may have been made that nobody
+                // recorded: what is confirmed cannot be cancelled, what is tried can still be confirmed.
+                Some(None) => {
+                    self.record_patiently(live, |_| vec![Fact::Committed]).await;
+                    return self.drive_in_background(live);
+                }
+                Some(Some(CoordinatorStatus::Aborting | CoordinatorStatus::Failed)) => {
                     return self.lost_the_submit(live).await;
                 }
                 Some(Some(CoordinatorStatus::Prepared)) if Instant::now() >= patience => {
