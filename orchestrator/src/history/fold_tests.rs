@@ -152,7 +152,7 @@ fn what_is_appended_after_the_end_changes_no_decision() {
     let ended = [Fact::Started, ok(0, Op::Action), Fact::Finished(End::Succeeded)];
     let opened =
         Fact::AttentionOpened { cause: "disagreement".into(), at: None, text: "p0 has no row".into() };
-    let found = play(&plan, &[ended.as_slice(), &[opened.clone()]].concat());
+    let found = play(&plan, &[ended.as_slice(), std::slice::from_ref(&opened)].concat());
     assert_eq!((found.status(), found.attention.len(), found.finished_us), (Status::Succeeded, 1, 30));
     let again = [opened, begun(0, Op::Action), refused(0, Op::Action), undo()];
     let again = play(&plan, &[ended.as_slice(), &again].concat());

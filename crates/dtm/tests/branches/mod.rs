@@ -40,6 +40,7 @@ struct State {
 enum Scripted {
     Now(Status),
     /// OK, once the gate is gone.
+    #[allow(dead_code, reason = "as `hold`")]
     Held(watch::Receiver<()>),
 }
 
@@ -76,6 +77,7 @@ impl Branches {
     }
 
     /// The next call of this op of this branch is answered OK when the gate is dropped.
+    #[allow(dead_code, reason = "not every test binary that shares these branches holds a call")]
     pub fn hold(&self, op: &str, branch_id: &str) -> Gate {
         let (gate, held) = watch::channel(());
         self.script(op, branch_id, Scripted::Held(held));
@@ -103,6 +105,7 @@ impl Branches {
     }
 
     /// Waits until each of these calls, like `action 01`, has come at least once.
+    #[allow(dead_code, reason = "as `hold`")]
     pub async fn until_all(&self, wanted: &[&str], patience: Duration) {
         let all = |calls: &str| wanted.iter().all(|call| calls.split(", ").any(|it| it == *call));
         assert!(self.comes_to(all, patience).await, "expected {wanted:?}, got {}", self.order());

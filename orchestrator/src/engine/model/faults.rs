@@ -21,27 +21,25 @@ pub const FAULTS: [(&str, Decide); 8] = [
 ];
 
 fn forward_too_early(plan: &Plan, state: &State, at: OpRef, flights: &Flights) -> Decision {
-    match right(plan, state, at, flights) {
-        LATER if at.op == plan.forward_op() && !flights.contains_key(&at) => Decision::Run(at),
-        other => other,
+    let decided = right(plan, state, at, flights);
+    if decided == LATER && at.op == plan.forward_op() && !flights.contains_key(&at) {
+        Decision::Run(at)
+    } else {
+        decided
     }
 }
 
 fn forward_after_undo(plan: &Plan, state: &State, at: OpRef, flights: &Flights) -> Decision {
     let untouched = state.op(at).standing == Standing::Untouched && !flights.contains_key(&at);
-    match right(plan, state, at, flights) {
-        Decision::Reply(Answer::Aborted) if untouched => Decision::Run(at),
-        other => other,
-    }
+    let decided = right(plan, state, at, flights);
+    if decided == Decision::Reply(Answer::Aborted) && untouched { Decision::Run(at) } else { decided }
 }
 
 fn undo_too_early(plan: &Plan, state: &State, at: OpRef, flights: &Flights) -> Decision {
     let forward = OpRef { step: at.step, op: plan.forward_op() };
     let quiet = !flights.contains_key(&at) && !flights.contains_key(&forward);
-    match right(plan, state, at, flights) {
-        LATER if at.op == plan.undo_op() && quiet => Decision::Run(at),
-        other => other,
-    }
+    let decided = right(plan, state, at, flights);
+    if decided == LATER && at.op == plan.undo_op() && quiet { Decision::Run(at) } else { decided }
 }
 
 fn undo_beside_forward(plan: &Plan, state: &State, at: OpRef, flights: &Flights) -> Decision {
@@ -55,16 +53,20 @@ fn undo_beside_forward(plan: &Plan, state: &State, at: OpRef, flights: &Flights)
 
 fn skips_too_much(plan: &Plan, state: &State, at: OpRef, flights: &Flights) -> Decision {
     let unsure = state.steps[at.step].forward.standing == Standing::Waiting;
-    match right(plan, state, at, flights) {
-        Decision::Run(_) if at.op == plan.undo_op() && unsure => Decision::Skip(at),
-        other => other,
+    let decided = right(plan, state, at, flights);
+    if decided == Decision::Run(at) && at.op == plan.undo_op() && unsure {
+        Decision::Skip(at)
+    } else {
+        decided
     }
 }
 
 fn confirm_too_early(plan: &Plan, state: &State, at: OpRef, flights: &Flights) -> Decision {
-    match right(plan, state, at, flights) {
-        LATER if at.op == Op::Confirm && !flights.contains_key(&at) => Decision::Run(at),
-        other => other,
+    let decided = right(plan, state, at, flights);
+    if decided == LATER && at.op == Op::Confirm && !flights.contains_key(&at) {
+        Decision::Run(at)
+    } else {
+        decided
     }
 }
 
@@ -73,10 +75,10 @@ fn twice_at_once(plan: &Plan, state: &State, at: OpRef, _: &Flights) -> Decision
 }
 
 fn takes_back_its_word(plan: &Plan, state: &State, at: OpRef, flights: &Flights) -> Decision {
-    match right(plan, state, at, flights) {
-        Decision::Reply(Answer::Ok) if at.op == plan.forward_op() && state.undoing() => {
-            Decision::Reply(Answer::Aborted)
-        }
-        other => other,
+    let decided = right(plan, state, at, flights);
+    if decided == Decision::Reply(Answer::Ok) && at.op == plan.forward_op() && state.undoing() {
+        Decision::Reply(Answer::Aborted)
+    } else {
+        decided
     }
 }
