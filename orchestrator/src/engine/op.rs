@@ -123,7 +123,7 @@ impl<'a> Run<'a> {
 
     /// False = nothing can be recorded any more.
     async fn until_over(mut self) -> bool {
-        self.until_calls_of_others_ended().await;
+        self.engine.until_calls_of_others_ended(self.live).await;
         loop {
             let wait = match self.once().await {
                 Ok(Next::Over) => return true,
@@ -133,15 +133,6 @@ impl<'a> Run<'a> {
             };
             self.sleep(wait).await;
         }
-    }
-
-    /// The replica that had it may have been suspended while participants were at its calls. They end by the deadline
-    /// that each call has; two of one op at once are never made.
-    async fn until_calls_of_others_ended(&self) {
-        let Some(since) = self.engine.tenure().doubtful_since(&self.live.base().gid) else { return };
-        let timeouts =
-            (0..self.live.plan.steps().len()).map(|step| attempt_timeout(&self.live.plan.policy(step)));
-        tokio::time::sleep_until(since + timeouts.max().unwrap_or_default()).await;
     }
 
     /// Waits for the next attempt; a decision to undo ends the wait of a forward op.
@@ -400,7 +391,7 @@ impl<'a> Run<'a> {
 }
 
 /// How long one call may take, there and here.
-fn attempt_timeout(policy: &StepPolicy) -> Duration {
+pub(super) fn attempt_timeout(policy: &StepPolicy) -> Duration {
     Duration::from_millis(u64::try_from(policy.attempt_timeout_ms).unwrap_or(3_000))
 }
 

@@ -2,6 +2,7 @@
 //! should have gone on with. Every question "who moves this gid next?" ends here.
 
 use super::answer::may_follow;
+use super::op::attempt_timeout;
 use super::{Engine, Live, silence};
 use crate::coordinator::{CoordinatorError, CoordinatorStatus};
 use crate::history::{Cause, READ_AT_ONCE, ReadError, State, Verdict};
@@ -62,6 +63,14 @@ impl Engine {
             };
             futures::stream::iter(gids).for_each_concurrent(ADOPTED_AT_ONCE, each).await;
         }
+    }
+
+    /// The replica that had it may have been suspended while participants were at its calls. They end by the deadline
+    /// that each call has; two of one op at once are never made.
+    pub(super) async fn until_calls_of_others_ended(&self, live: &Live) {
+        let Some(since) = self.tenure().doubtful_since(&live.base().gid) else { return };
+        let timeouts = (0..live.plan.steps().len()).map(|step| attempt_timeout(&live.plan.policy(step)));
+        tokio::time::sleep_until(since + timeouts.max().unwrap_or_default()).await;
     }
 
     /// What is decided is carried out from here at once. DTM would come to it, too, but to many in a serial loop, one

@@ -14,6 +14,9 @@ const QUEUE: usize = 4_096;
 /// Appends in one commit: bounds its latency and stays below SQLite's limit of bound values.
 pub(super) const MAX_BATCH: usize = 512;
 
+/// A server that goes away breaks all idle connections; each is found out when it is used.
+const BROKEN_AT_ONCE: usize = 16;
+
 /// When a business key may be used again (orchestration.md item 1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reuse {
@@ -168,13 +171,16 @@ async fn settle(committer: &Committer, appends: &[Append], waiting: Vec<Done>) -
     Ok(())
 }
 
-/// A connection that broke proves nothing about the store, which may be back already: it is tried once more. What the
+/// A connection that broke proves nothing about the store, which may be back already: it is tried on another. What the
 /// lost connection had committed all the same is found then.
 async fn commit(committer: &Committer, appends: &[Append]) -> Result<Committed, Refusal> {
-    match committer.commit(appends).await {
-        Err(Refusal::Store(error)) if is_broken(&error) => committer.commit(appends).await,
-        outcome @ (Ok(_) | Err(Refusal::Store(_) | Refusal::Fenced)) => outcome,
+    for _ in 0..BROKEN_AT_ONCE {
+        match committer.commit(appends).await {
+            Err(Refusal::Store(error)) if is_broken(&error) => {}
+            outcome @ (Ok(_) | Err(Refusal::Store(_) | Refusal::Fenced)) => return outcome,
+        }
     }
+    committer.commit(appends).await
 }
 
 fn is_broken(error: &DbErr) -> bool {
