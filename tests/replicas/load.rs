@@ -158,12 +158,12 @@ impl Load {
 
 /// The global transaction of a number: both modes, and now and then one that is refused.
 pub fn request(number: usize) -> StartRequest {
-    let refuse_branch = if number % REFUSED == 0 { STEPS } else { 0 };
+    let refuse_branch = if number.is_multiple_of(REFUSED) { STEPS } else { 0 };
     let input = BenchInput { steps: STEPS, refuse_branch };
     StartRequest {
         request_id: format!("load-{number}"),
         definition: "bench".to_owned(),
-        mode: if number % 2 == 0 { Mode::Saga } else { Mode::Tcc }.into(),
+        mode: if number.is_multiple_of(2) { Mode::Saga } else { Mode::Tcc }.into(),
         input: Some(prost_types::Any {
             type_url: "type.googleapis.com/amends.v1.BenchInput".to_owned(),
             value: input.encode_to_vec(),
@@ -174,7 +174,7 @@ pub fn request(number: usize) -> StartRequest {
 
 /// Whether it has to fail.
 pub fn is_refused(number: usize) -> bool {
-    number % REFUSED == 0
+    number.is_multiple_of(REFUSED)
 }
 
 /// A connection that broke comes as any of these.
