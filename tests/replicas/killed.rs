@@ -99,11 +99,8 @@ async fn judge_end(load: &Load, log: &Log, gid: &str, number: usize) {
     let again = load.start(number).await;
     assert_eq!((again.gid.as_str(), again.existing), (gid, true), "{number} was started again");
     let end = load.get(number, gid).await;
-    let succeeded = match end.status() {
-        Status::Succeeded => true,
-        Status::Failed => false,
-        other => panic!("{gid} ended {other:?}"),
-    };
+    let succeeded = end.status() == Status::Succeeded;
+    assert!(succeeded || end.status() == Status::Failed, "{gid} ended {:?}", end.status());
     assert!(!(succeeded && is_refused(number)), "{gid} succeeded although a step refused");
     let crashed = end.mode() == Mode::Tcc && end.undo_cause == "crash";
     assert!(succeeded || is_refused(number) || crashed, "{gid} failed: {} {}", end.undo_cause, end.reason);
