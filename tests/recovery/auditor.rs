@@ -68,7 +68,7 @@ async fn restored_participant(coordinator: Coordinator) {
     let shop = world.shop().await;
     let gate = Gate::default();
     let checkout = shop.checkout(Mode::Tcc);
-    world.script().set(On::first("ConfirmReserve", checkout.order_id()), Fault::Hold(gate.clone()));
+    world.script().set(On::each("ConfirmReserve", checkout.order_id()), Fault::Hold(gate.clone()));
     let unconfirmed = checkout.start().await;
     gate.reached().await;
     let copy = folder.path().join("inventory.copy");

@@ -15,8 +15,8 @@ use crate::sqlite;
 
 /// Longest wait for the writer, for a lock of the database, for a connection: then the call says it is locked.
 pub const LOCK_WAIT: Duration = Duration::from_secs(2);
-/// Connections of one process to PostgreSQL.
-const POSTGRES_CONNECTIONS: u32 = 16;
+/// Connections of one process to PostgreSQL for writing, and as many again for reading.
+const POSTGRES_CONNECTIONS: u32 = 8;
 const CONNECT_WAIT: Duration = Duration::from_secs(10);
 /// A connection that nobody used for so long may have been cut meanwhile: it is asked before it is used.
 const DOUBTFUL_AFTER: Duration = Duration::from_millis(500);
@@ -79,11 +79,11 @@ impl Store {
                 begin: TransactionOptions { sqlite_transaction_mode: mode, ..Default::default() },
             }
         } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
-            let pool = open_postgres(url, session).await?;
             Connections {
                 file: None,
-                writer: pool.clone(),
-                reader: pool,
+                // Readers, however many and slow, must not keep the writer waiting for a connection.
+                writer: open_postgres(url, session).await?,
+                reader: open_postgres(url, session).await?,
                 begin: TransactionOptions::default(),
             }
         } else {

@@ -186,7 +186,13 @@ impl Engine {
         loop {
             match self.find(gid).await {
                 Err(ReadError::Store(_)) => tokio::time::sleep(LOOK_AGAIN).await,
-                found => return found.ok().flatten(),
+                Ok(found) => return found,
+                // Another replica was quicker.
+                Err(ReadError::Elsewhere { .. }) => return None,
+                Err(error @ (ReadError::Plan(_) | ReadError::Event(_))) => {
+                    tracing::error!(gid, %error, alarm = "UNREADABLE_HISTORY", "not taken up");
+                    return None;
+                }
             }
         }
     }

@@ -97,7 +97,7 @@ where
         return Ok(Status::new(Code::OutOfRange, "TOO_LARGE|the request is too large").into_http());
     };
     let body = body.to_bytes();
-    let until = Instant::now() + patience(door);
+    let mut until = Instant::now() + patience(door);
     loop {
         let answer = inner.call(request_of(&head, &body)).await?;
         let Some(owner) = answer.headers().get(OWNER).and_then(|owner| owner.to_str().ok()) else {
@@ -106,8 +106,13 @@ where
         if head.headers.contains_key(FORWARDED) {
             return Ok(answer);
         }
+        let asked = Instant::now();
         if let Some(answer) = by_owner(&peers, (owner, door), &head, &body).await {
             return Ok(answer);
+        }
+        // It was there and died over the call, which may have lasted: the wait for its heir begins now.
+        if asked.elapsed() > LOOK {
+            until = Instant::now() + patience(door);
         }
         if Instant::now() >= until {
             return Ok(answer);

@@ -6,7 +6,6 @@ use super::table::{Adopted, Table};
 use super::tenure::{Former, Tenure};
 use amends_serve::store::is_locked;
 use sea_orm::DbErr;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
@@ -95,12 +94,9 @@ impl TakeOver {
             return Ok(Vec::new());
         }
         let fenced = self.table.fence(&transaction).await?;
-        let there: BTreeSet<&str> =
-            fenced.iter().filter(|one| one.is_there).map(|one| one.id.as_str()).collect();
         let adopted = self.table.adopt(&transaction).await?;
         // Before anybody can meet them as ours.
-        let (silent, gone): (Vec<_>, Vec<_>) =
-            adopted.iter().partition(|one| there.contains(one.former.as_str()));
+        let (silent, gone): (Vec<_>, Vec<_>) = adopted.iter().partition(|one| one.is_there);
         self.tenure.adopt(silent.into_iter().map(|one| one.gid.clone()), Former::Silent);
         self.tenure.adopt(gone.into_iter().map(|one| one.gid.clone()), Former::Gone);
         transaction.commit().await?;

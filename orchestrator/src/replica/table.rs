@@ -23,7 +23,8 @@ pub struct Addresses {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Adopted {
     pub(super) gid: String,
-    pub(super) former: String,
+    /// Its former owner still has sessions: calls of that process may be under way.
+    pub(super) is_there: bool,
 }
 
 /// A replica that was fenced.
@@ -73,9 +74,10 @@ impl Table {
         Ok(self.execute(&sql, [self.id.clone().into(), life.into()]).await? == 1)
     }
 
-    /// Gives up everything that it has.
+    /// Gives up everything that it has, after the commits that are under way: an update alone would not wait for them.
     pub(super) async fn leave(&self) -> Result<(), DbErr> {
-        let sql = "UPDATE replica SET fenced = true WHERE id = $1";
+        let sql = "WITH mine AS (SELECT id FROM replica WHERE id = $1 FOR UPDATE) \
+                   UPDATE replica SET fenced = true FROM mine WHERE replica.id = mine.id";
         self.execute(sql, [self.id.clone().into()]).await.map(drop)
     }
 
@@ -138,10 +140,12 @@ impl Table {
         let sql = "WITH orphan AS (SELECT gid, owner FROM global_transaction WHERE is_open AND owner NOT IN \
                    (SELECT id FROM replica WHERE NOT fenced) ORDER BY gid FOR UPDATE) \
                    UPDATE global_transaction AS it SET owner = $1 FROM orphan WHERE it.gid = orphan.gid \
-                   RETURNING it.gid, orphan.owner";
-        let rows = transaction.query_all_raw(statement(sql, [self.id.clone().into()])).await?;
+                   RETURNING it.gid, \
+                   EXISTS (SELECT 1 FROM pg_stat_activity WHERE application_name = $2 || orphan.owner)";
+        let values = [self.id.clone().into(), session_of("").into()];
+        let rows = transaction.query_all_raw(statement(sql, values)).await?;
         let adopted = |row: sea_orm::QueryResult| {
-            Ok(Adopted { gid: row.try_get_by_index(0)?, former: row.try_get_by_index(1)? })
+            Ok(Adopted { gid: row.try_get_by_index(0)?, is_there: row.try_get_by_index(1)? })
         };
         rows.into_iter().map(adopted).collect()
     }

@@ -1,6 +1,8 @@
 //! Runs one case: the engine's part around `decide` and the fold, with a scheduler in place of time and network.
 //! What an attempt records is that of `op`, what a crash leaves is what was recorded.
 
+mod ending;
+
 use super::oracle::Oracle;
 use super::participants::{Participants, Said};
 use super::shape::{Act, Case, Fate, Shape};
@@ -11,9 +13,6 @@ use crate::history::{Cause, Event, Fact, Standing, State, Verdict};
 use crate::plan::{Mode, OpRef, Plan};
 use amends_dtm::Op;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// Rounds that the longest plan may take to its end when nothing goes wrong any more.
-const ROUNDS: usize = 200;
 
 /// What so many cases must have met that their passing means something.
 pub const MUST_BE_SEEN: [&str; 9] = [
@@ -410,42 +409,6 @@ impl<'a> Run<'a> {
                 }
             }
         }
-    }
-
-    /// Nothing goes wrong any more: it ends, and stays ended whatever still arrives.
-    fn finish(&mut self) {
-        for _ in 0..ROUNDS {
-            if self.state.end.is_some() && self.running.is_empty() {
-                break;
-            }
-            self.settle(true);
-            for at in next_ops(&self.plan, &self.state) {
-                self.claim(at);
-            }
-            for at in self.idle() {
-                self.attempt(at);
-            }
-            for at in self.called() {
-                self.deliver(at, Fate::Answered);
-            }
-            self.check();
-        }
-        if self.state.end.is_none() {
-            assert!(self.oracle().may_be_stuck(), "it does not end: {:?}", self.state);
-            return;
-        }
-        while !self.ghosts.is_empty() {
-            self.ghost(0);
-            self.check();
-        }
-        for step in 0..self.shape.count() {
-            for op in 0..5 {
-                self.ask(step, op);
-            }
-        }
-        assert!(self.running.is_empty(), "it runs on: {:?}", self.running);
-        self.seen.insert(self.state.status().name());
-        self.seen.extend(self.shape.is_graph.then_some("graph"));
     }
 }
 
