@@ -12,6 +12,8 @@ use crate::store::{LOCK_WAIT, StoreError};
 
 /// Readers beside the one writer. Reads of a page cost little; more would only compete for two cores.
 const READERS: u32 = 4;
+/// Longest wait for one of them: a burst of readers queues, it is not turned away like one who wants to write.
+const READ_WAIT: Duration = Duration::from_secs(10);
 /// Statements a connection keeps prepared: a service has some dozens.
 const PREPARED_STATEMENTS: usize = 256;
 /// Page cache of one connection, in KiB.
@@ -44,14 +46,14 @@ enum Access {
 
 async fn connect(path: &Path, access: Access) -> Result<DatabaseConnection, StoreError> {
     let mut options = ConnectOptions::new("sqlite://");
-    let connections = match access {
-        Access::Write => 1,
-        Access::Read => READERS,
+    let (connections, wait) = match access {
+        Access::Write => (1, LOCK_WAIT),
+        Access::Read => (READERS, READ_WAIT),
     };
     options
         .min_connections(1)
         .max_connections(connections)
-        .acquire_timeout(LOCK_WAIT)
+        .acquire_timeout(wait)
         .idle_timeout(None)
         .max_lifetime(None)
         .test_before_acquire(false)
