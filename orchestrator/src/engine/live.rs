@@ -58,7 +58,7 @@ pub struct Live {
     state: Mutex<Arc<State>>,
     running: Mutex<HashMap<OpRef, watch::Receiver<bool>>>,
     later: Mutex<Vec<Happened>>,
-    append: tokio::sync::Mutex<()>,
+    turn: tokio::sync::Mutex<()>,
     changed: watch::Sender<i64>,
     feed: Feed,
     owes_wake: AtomicBool,
@@ -85,7 +85,7 @@ impl Live {
             state: Mutex::new(Arc::new(loaded.state)),
             running: Mutex::default(),
             later: Mutex::default(),
-            append: tokio::sync::Mutex::default(),
+            turn: tokio::sync::Mutex::default(),
             changed,
             feed: Feed::default(),
             owes_wake: AtomicBool::new(false),
@@ -244,7 +244,7 @@ impl Live {
     where
         F: FnOnce(&State) -> Vec<Happened>,
     {
-        let _in_order = self.append.lock().await;
+        let _in_order = self.turn.lock().await;
         self.refresh(history).await?;
         let before = self.state();
         if before.end.is_some() {
@@ -255,16 +255,12 @@ impl Live {
         if facts.is_empty() && noted.is_empty() {
             return Ok(before);
         }
-        let (after, events) = self.extend(&before, noted.iter().cloned().chain(facts), now_us);
-        let news = self.feed.copy(&events);
-        match history.writer.append(self.to_append(&before, &after, events, None)).await {
-            Ok(()) => Ok(self.publish(after, news)),
-            Err(error) => {
-                lock(&self.later).splice(0..0, noted);
-                self.stale.store(matches!(error, AppendError::Store(_)), Ordering::SeqCst);
-                Err(error)
-            }
+        let facts = noted.iter().cloned().chain(facts);
+        let recorded = self.append(&history.writer, &before, facts, now_us).await;
+        if recorded.is_err() {
+            lock(&self.later).splice(0..0, noted);
         }
+        recorded
     }
 
     /// Makes facts durable that are found after the end: needs for a person, and repeated attempts. The end stands.
@@ -281,16 +277,27 @@ impl Live {
     where
         F: FnOnce(&State) -> Vec<Happened>,
     {
-        let _in_order = self.append.lock().await;
+        let _in_order = self.turn.lock().await;
         self.refresh(history).await?;
         let before = self.state();
         let facts = if before.end.is_some() { decide(&before) } else { Vec::new() };
         if facts.is_empty() {
             return Ok(before);
         }
-        let (after, events) = self.extend(&before, facts, now_us);
+        self.append(&history.writer, &before, facts, now_us).await
+    }
+
+    /// Appends to what is stored, in the turn that the caller has.
+    async fn append(
+        &self,
+        writer: &HistoryWriter,
+        before: &State,
+        facts: impl IntoIterator<Item = Happened>,
+        now_us: i64,
+    ) -> Result<Arc<State>, AppendError> {
+        let (after, events) = self.extend(before, facts, now_us);
         let news = self.feed.copy(&events);
-        let appended = history.writer.append(self.to_append(&before, &after, events, None)).await;
+        let appended = writer.append(self.to_append(before, &after, events, None)).await;
         self.stale.store(matches!(appended, Err(AppendError::Store(_))), Ordering::SeqCst);
         appended.map(|()| self.publish(after, news))
     }
