@@ -13,13 +13,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tonic::transport::Channel;
 
 /// Checkouts in flight.
 const CLIENTS: usize = 56;
 /// The longest that all that is open may take to end.
 const PATIENCE: Duration = Duration::from_secs(50);
+/// A DTM that is told nothing and changes nothing for so long has no answer left to store.
+const SETTLED: Duration = Duration::from_secs(1);
 /// The PSP and the gateway lose patience sooner than in earnest, so that unknown outcomes fit into the test.
 const GATEWAY: [&str; 6] = [
     "--psp-timeout-ms",
@@ -155,6 +157,20 @@ impl Site {
         }
     }
 
+    /// What DTM says once it has written down what it was told last: what it hears and what it stores are not one moment.
+    async fn dtm_settles(&self) -> BTreeMap<String, DtmStatus> {
+        let (mut seen, mut since) = (self.dtm_says().await, Instant::now());
+        until("DTM stores what it heard", async || {
+            let now = self.dtm_says().await;
+            if now != seen {
+                (seen, since) = (now, Instant::now());
+            }
+            (since.elapsed() >= SETTLED).then_some(())
+        })
+        .await;
+        seen
+    }
+
     /// A client of the DTM server itself.
     pub fn dtm(&self) -> Option<DtmClient> {
         let http = self.stack.dtm_http()?;
@@ -166,7 +182,7 @@ impl Site {
     pub async fn kill(self) -> BTreeMap<String, DtmStatus> {
         self.load.stop();
         self.stack.sigstop(Role::Orchestrator).unwrap();
-        let seen = self.dtm_says().await;
+        let seen = self.dtm_settles().await;
         for role in self.stack.roles() {
             self.stack.kill9(role).await.unwrap();
         }
