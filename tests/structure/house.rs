@@ -191,6 +191,6 @@ fn each_rule_can_be_broken() {
             .is_some()
     );
     assert!(definition(&file("orchestrator/src/plan.rs", "use crate::definitions;")).is_some());
-    assert!(is_part(&file("orchestrator/src/engine/op.rs", ""), WITHOUT_SERVICES));
+    assert!(is_part(&file("orchestrator/src/engine/op/mod.rs", ""), WITHOUT_SERVICES));
     assert!(!is_part(&file("orchestrator/src/definitions/mod.rs", ""), WITHOUT_SERVICES));
 }

@@ -1,0 +1,65 @@
+//! One attempt of an op: one call to its participant, recorded as begun where it takes long.
+//! Must not know what an outcome leads to.
+
+use super::super::lanes::{Answered, Attempt, branch_headers};
+use super::Run;
+use crate::plan::Mode;
+use amends_dtm::Outcome;
+use amends_proto::amends::v1::StepPolicy;
+use std::time::Duration;
+use tonic::metadata::MetadataValue;
+
+/// An attempt that takes longer is recorded as begun before its outcome is known.
+const SLOW_ATTEMPT: Duration = Duration::from_millis(250);
+
+/// When an attempt began, and whether that is on record.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Begun {
+    pub(super) time_us: i64,
+    pub(super) durable: bool,
+}
+
+impl Run<'_> {
+    pub(super) async fn call(&self, began: Begun) -> (Answered, bool) {
+        let plan = &self.live.plan;
+        let step = &plan.steps()[self.at.step];
+        let Some(lane) = self.engine.lanes().get(&step.participant) else {
+            let reason = format!("NOT_ALLOWED|participant {} is not configured", step.participant);
+            return (Answered { outcome: Outcome::Unknown, code: "UNAVAILABLE", reason }, began.durable);
+        };
+        let mut headers = branch_headers(
+            plan.gid().as_str(),
+            match plan.mode() {
+                Mode::Tcc => "tcc",
+                Mode::Saga | Mode::Unspecified => "saga",
+            },
+            plan.branch_id(self.at.step).as_str(),
+            self.at.op.as_str(),
+            &self.live.mac,
+        );
+        if let Ok(traceparent) = MetadataValue::try_from(plan.body().traceparent.as_str())
+            && !traceparent.is_empty()
+        {
+            headers.insert("traceparent", traceparent);
+        }
+        let timeout = attempt_timeout(&self.policy);
+        let method = plan.method(self.at);
+        let call = lane.call(Attempt { method, payload: step.payload.clone(), headers, timeout });
+        tokio::pin!(call);
+        if began.durable {
+            return (call.await, true);
+        }
+        tokio::select! {
+            answered = &mut call => (answered, false),
+            () = tokio::time::sleep(SLOW_ATTEMPT) => {
+                let recorded = self.engine.record(self.live, |_| vec![self.started(began.time_us)]).await.is_ok();
+                (call.await, recorded)
+            }
+        }
+    }
+}
+
+/// How long one call may take, there and here.
+pub(in crate::engine) fn attempt_timeout(policy: &StepPolicy) -> Duration {
+    Duration::from_millis(u64::try_from(policy.attempt_timeout_ms).unwrap_or(3_000))
+}

@@ -1,0 +1,196 @@
+//! One op, attempt after attempt, until it has an outcome or history no longer wants it. Runs in a task of its
+//! own: no caller that gives up can stop it.
+
+mod attempt;
+mod outcome;
+mod wait;
+
+pub(super) use attempt::attempt_timeout;
+
+use super::lanes::Answered;
+use super::{Engine, Happened, Live};
+use crate::history::{AppendError, Fact, State, Verdict};
+use crate::plan::{Mode, OpRef};
+use amends_dtm::Op;
+use amends_proto::amends::v1::StepPolicy;
+use attempt::Begun;
+use backon::ExponentialBackoff;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use wait::waits;
+
+/// Between two tries to make an outcome durable while the store is away.
+const STORE_RETRY: Duration = Duration::from_millis(200);
+
+/// What one attempt leads to.
+enum Next {
+    /// The op is over, one way or the other.
+    Over,
+    /// Again after this time.
+    Again(Duration),
+}
+
+struct Run<'a> {
+    engine: &'a Arc<Engine>,
+    live: &'a Arc<Live>,
+    at: OpRef,
+    policy: StepPolicy,
+    began: Instant,
+    attempt: u32,
+    waits: ExponentialBackoff,
+    last_answer: String,
+    attention: bool,
+}
+
+impl Engine {
+    /// Runs a claimed op in a task of its own, then gives it back and wakes whoever waits.
+    pub(super) fn spawn_op(self: &Arc<Self>, live: &Arc<Live>, at: OpRef, ended: watch::Sender<bool>) {
+        let (engine, live) = (Arc::clone(self), Arc::clone(live));
+        tokio::spawn(async move {
+            engine.run_op(&live, at, ended).await;
+            engine.after_op(&live).await;
+        });
+    }
+
+    /// Runs a claimed op here, then gives it back; false = the process is going down.
+    /// Must run in a task that nobody drops half-way.
+    pub(super) async fn run_op(
+        self: &Arc<Self>,
+        live: &Arc<Live>,
+        at: OpRef,
+        ended: watch::Sender<bool>,
+    ) -> bool {
+        if !live.is_stalled() {
+            live.silence.rest();
+        }
+        let _claimed = Claimed { live, at, ended };
+        Run::new(self, live, at).until_over().await
+    }
+
+    /// One attempt of an op that history has already recorded; what comes of it is the caller's to record.
+    pub(super) async fn attempt_once(
+        self: &Arc<Self>,
+        live: &Arc<Live>,
+        at: OpRef,
+        attempt: u32,
+    ) -> Answered {
+        let run = Run { attempt, ..Run::new(self, live, at) };
+        run.call(Begun { time_us: 0, durable: true }).await.0
+    }
+
+    async fn after_op(self: &Arc<Self>, live: &Arc<Live>) {
+        let owed = live.take_owed_wake();
+        if live.state().end.is_some() {
+            if owed {
+                self.tell_the_end(live);
+            }
+        } else if owed {
+            live.silence.expect(Instant::now(), live.state().last_seq);
+            self.wake(live).await;
+        } else if live.plan.mode() == Mode::Saga || live.state().verdict != Verdict::Open {
+            live.silence.expect(Instant::now(), live.state().last_seq);
+        }
+    }
+}
+
+/// An op that is owned; it is given back however its run ends, even by a panic.
+struct Claimed<'a> {
+    live: &'a Live,
+    at: OpRef,
+    ended: watch::Sender<bool>,
+}
+
+impl Drop for Claimed<'_> {
+    fn drop(&mut self) {
+        self.live.release(self.at, &self.ended);
+    }
+}
+
+impl<'a> Run<'a> {
+    fn new(engine: &'a Arc<Engine>, live: &'a Arc<Live>, at: OpRef) -> Self {
+        let policy = live.plan.policy(at.step);
+        let state = live.state();
+        let op = state.op(at);
+        let waits = waits(&policy);
+        // Its time goes on where an earlier process left off: a restart must not give a pivot another minute.
+        let before_us = if op.started_us > 0 { engine.now_us().saturating_sub(op.started_us) } else { 0 };
+        let before = Duration::from_micros(u64::try_from(before_us).unwrap_or(0));
+        let began = Instant::now().checked_sub(before).unwrap_or_else(Instant::now);
+        let (attempt, last_answer) = (op.attempts, String::new());
+        Self { engine, live, at, policy, began, attempt, waits, last_answer, attention: false }
+    }
+
+    /// False = nothing can be recorded any more.
+    async fn until_over(mut self) -> bool {
+        self.engine.until_calls_of_others_ended(self.live).await;
+        loop {
+            let wait = match self.once().await {
+                Ok(Next::Over) => return true,
+                Ok(Next::Again(wait)) => wait,
+                Err(AppendError::Closed | AppendError::Conflict(_)) => return false,
+                Err(AppendError::Store(_)) => STORE_RETRY,
+            };
+            self.sleep(wait).await;
+        }
+    }
+
+    fn is_forward(&self) -> bool {
+        matches!(self.at.op, Op::Action | Op::Try)
+    }
+
+    /// Only undo is wanted once it is decided; anything is over when the global transaction is.
+    fn unwanted(&self, state: &State) -> bool {
+        state.end.is_some() || (state.undoing() && self.at.op != self.live.plan.undo_op())
+    }
+
+    async fn once(&mut self) -> Result<Next, AppendError> {
+        if self.unwanted(&self.live.state()) {
+            return Ok(Next::Over);
+        }
+        if self.deadline().is_some_and(|deadline| deadline <= Instant::now()) {
+            return self.give_up().await;
+        }
+        let Some(_room) = self.room().await else {
+            return Ok(Next::Again(Duration::ZERO));
+        };
+        if self.unwanted(&self.live.state()) {
+            return Ok(Next::Over);
+        }
+        self.attempt += 1;
+        let Some(began) = self.begin().await? else {
+            return Ok(Next::Over);
+        };
+        // Whoever has no right to go on any more makes no call; another replica does.
+        if !self.engine.tenure().holds() {
+            return Err(AppendError::Closed);
+        }
+        let (answered, begin_recorded) = self.call(began).await;
+        self.keep(began, answered, begin_recorded).await
+    }
+
+    /// The pivot's attempt is durable before the call, in the order of decisions: from here a cancel is refused. Of a
+    /// participant that may keep no guards the first attempt is: it must be known that it was called, not how often.
+    /// `None` = undo was decided first. Elsewhere the event rides with the outcome (design.md §7).
+    async fn begin(&self) -> Result<Option<Begun>, AppendError> {
+        let time_us = self.engine.now_us();
+        let plan = &self.live.plan;
+        let pivot = self.at.op == Op::Action && plan.pivot() == Some(self.at.step);
+        let first = plan.steps()[self.at.step].durable_start && self.attempt == 1;
+        if !pivot && !first {
+            return Ok(Some(Begun { time_us, durable: false }));
+        }
+        let state =
+            self.engine
+                .record(self.live, |state| {
+                    if self.unwanted(state) { Vec::new() } else { vec![self.started(time_us)] }
+                })
+                .await?;
+        Ok((!self.unwanted(&state)).then_some(Begun { time_us, durable: true }))
+    }
+
+    fn started(&self, time_us: i64) -> Happened {
+        Happened { time_us: Some(time_us), fact: Fact::AttemptStarted { at: self.at, attempt: self.attempt } }
+    }
+}
