@@ -5,6 +5,7 @@
 use super::decide::{Decision, decide, next_ops};
 use super::feed::{Feed, News, Subscription};
 use super::silence::Silence;
+use super::waits::Waits;
 use crate::coordinator::Coordinator;
 use crate::history::entity::event;
 use crate::history::{
@@ -61,6 +62,8 @@ pub struct Live {
     turn: tokio::sync::Mutex<()>,
     changed: watch::Sender<i64>,
     feed: Feed,
+    pokes: watch::Sender<u64>,
+    waits: Waits,
     owes_wake: AtomicBool,
     driven: AtomicBool,
     told: AtomicBool,
@@ -88,6 +91,8 @@ impl Live {
             turn: tokio::sync::Mutex::default(),
             changed,
             feed: Feed::default(),
+            pokes: watch::Sender::new(0),
+            waits: Waits::default(),
             owes_wake: AtomicBool::new(false),
             driven: AtomicBool::new(false),
             told: AtomicBool::new(false),
@@ -123,6 +128,23 @@ impl Live {
     #[must_use]
     pub fn subscribe(&self) -> Subscription {
         self.feed.subscribe()
+    }
+
+    /// Ends the waits of its running ops: whoever waits for a next attempt looks again now.
+    pub fn poke(&self) {
+        self.pokes.send_modify(|count| *count += 1);
+    }
+
+    /// Tells of each poke from now on.
+    #[must_use]
+    pub fn pokes(&self) -> watch::Receiver<u64> {
+        self.pokes.subscribe()
+    }
+
+    /// What its running ops wait for.
+    #[must_use]
+    pub fn waits(&self) -> &Waits {
+        &self.waits
     }
 
     /// Decides about an asked op; where it is to run, the op is claimed for the caller in the same moment.

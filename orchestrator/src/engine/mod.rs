@@ -15,6 +15,7 @@ mod op;
 mod silence;
 mod sweep;
 mod tcc;
+mod waits;
 mod wire;
 
 pub use answer::{RelayCall, RelayError};
@@ -23,6 +24,7 @@ pub use decide::{Answer, Decision, InFlight, decide, next_ops};
 pub use feed::Subscription;
 pub use lanes::{AddressError, Lane, Lanes, code_name};
 pub use live::{Happened, Live};
+pub use waits::{Rule, Scope, Wait, Waiting, Waits, Why};
 
 use crate::coordinator::Coordinators;
 use crate::history::{AppendError, Cause, Fact, History, Loaded, NewTransaction, ReadError, Row, State};

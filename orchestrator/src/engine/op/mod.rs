@@ -8,7 +8,7 @@ mod wait;
 pub(super) use attempt::attempt_timeout;
 
 use super::lanes::Answered;
-use super::{Engine, Happened, Live};
+use super::{Engine, Happened, Live, Rule};
 use crate::history::{AppendError, Fact, State, Verdict};
 use crate::plan::{Mode, OpRef};
 use amends_dtm::Op;
@@ -28,8 +28,8 @@ const STORE_RETRY: Duration = Duration::from_millis(200);
 enum Next {
     /// The op is over, one way or the other.
     Over,
-    /// Again after this time.
-    Again(Duration),
+    /// Again after this time, which the rule set.
+    Again(Duration, Rule),
 }
 
 struct Run<'a> {
@@ -40,6 +40,7 @@ struct Run<'a> {
     began: Instant,
     attempt: u32,
     waits: ExponentialBackoff,
+    pokes: watch::Receiver<u64>,
     last_answer: String,
     attention: bool,
 }
@@ -118,21 +119,22 @@ impl<'a> Run<'a> {
         let before_us = if op.started_us > 0 { engine.now_us().saturating_sub(op.started_us) } else { 0 };
         let before = Duration::from_micros(u64::try_from(before_us).unwrap_or(0));
         let began = Instant::now().checked_sub(before).unwrap_or_else(Instant::now);
-        let (attempt, last_answer) = (op.attempts, String::new());
-        Self { engine, live, at, policy, began, attempt, waits, last_answer, attention: false }
+        let (attempt, pokes, last_answer) = (op.attempts, live.pokes(), String::new());
+        Self { engine, live, at, policy, began, attempt, waits, pokes, last_answer, attention: false }
     }
 
     /// False = nothing can be recorded any more.
     async fn until_over(mut self) -> bool {
         self.engine.until_calls_of_others_ended(self.live).await;
         loop {
-            let wait = match self.once().await {
+            self.pokes.mark_unchanged();
+            let (wait, rule) = match self.once().await {
                 Ok(Next::Over) => return true,
-                Ok(Next::Again(wait)) => wait,
+                Ok(Next::Again(wait, rule)) => (wait, rule),
                 Err(AppendError::Closed | AppendError::Conflict(_)) => return false,
-                Err(AppendError::Store(_)) => STORE_RETRY,
+                Err(AppendError::Store(_)) => (STORE_RETRY, Rule::Store),
             };
-            self.sleep(wait).await;
+            self.sleep(wait, rule).await;
         }
     }
 
@@ -153,7 +155,7 @@ impl<'a> Run<'a> {
             return self.give_up().await;
         }
         let Some(_room) = self.room().await else {
-            return Ok(Next::Again(Duration::ZERO));
+            return Ok(Next::Again(Duration::ZERO, Rule::Interval));
         };
         if self.unwanted(&self.live.state()) {
             return Ok(Next::Over);

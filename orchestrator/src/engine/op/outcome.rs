@@ -2,7 +2,7 @@
 //! Must not know how a call is made.
 
 use super::super::lanes::Answered;
-use super::super::{Happened, undo_decided};
+use super::super::{Happened, Rule, undo_decided};
 use super::attempt::Begun;
 use super::{Next, Run, STORE_RETRY};
 use crate::history::{AppendError, Cause, Fact, Standing, State, Verdict, bounded};
@@ -42,7 +42,7 @@ impl Run<'_> {
                 } else {
                     facts.clear();
                 }
-                Next::Again(self.next_wait().min(IN_PROGRESS_CAP))
+                Next::Again(self.next_wait().min(IN_PROGRESS_CAP), Rule::InProgress)
             }
             // A second phase cannot be refused: whatever it answers, it is asked again.
             Outcome::Refused | Outcome::Unknown => {
@@ -52,7 +52,7 @@ impl Run<'_> {
                 } else {
                     facts.clear();
                 }
-                Next::Again(self.next_wait())
+                Next::Again(self.next_wait(), Rule::Interval)
             }
         };
         self.add_attention(&next, &answered, &mut facts);
@@ -109,12 +109,12 @@ impl Run<'_> {
             && self.live.plan.behind_pivot(self.at.step);
         let cause = match (next, said(&answered.reason)) {
             (Next::Over, _) if behind => "refused_behind_pivot",
-            (Next::Again(_), _) if self.attention => return,
+            (Next::Again(..), _) if self.attention => return,
             // What the participant itself says needs a person (payments-domain.md §3, refused after commit).
-            (Next::Again(_), "UNDER_REVIEW") => "under_review",
-            (Next::Again(_), "PAYMENT_UNKNOWN") if !self.is_forward() => "payment_in_doubt",
-            (Next::Again(_), _) if late => "retries_exhausted",
-            (Next::Over | Next::Again(_), _) => return,
+            (Next::Again(..), "UNDER_REVIEW") => "under_review",
+            (Next::Again(..), "PAYMENT_UNKNOWN") if !self.is_forward() => "payment_in_doubt",
+            (Next::Again(..), _) if late => "retries_exhausted",
+            (Next::Over | Next::Again(..), _) => return,
         };
         self.attention = true;
         let text = bounded(&format!("{} {}", answered.code, answered.reason));

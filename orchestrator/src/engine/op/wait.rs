@@ -1,6 +1,6 @@
 //! How long an op waits, for its next attempt and for room, and when it waits no longer.
 
-use super::super::undo_decided;
+use super::super::{Rule, Why, undo_decided};
 use super::{Next, Run};
 use crate::history::{AppendError, Cause, Fact};
 use crate::plan::{OpRef, Plan};
@@ -11,12 +11,22 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 impl Run<'_> {
-    /// Waits for the next attempt; a decision to undo ends the wait of a forward op.
-    pub(super) async fn sleep(&self, wait: Duration) {
-        let turned = self.live.until(|state| self.is_forward() && state.undoing());
+    /// Waits for the next attempt; a decision to undo ends the wait of a forward op, a poke that of any.
+    pub(super) async fn sleep(&mut self, wait: Duration, rule: Rule) {
+        if wait.is_zero() {
+            return;
+        }
+        let deadline = self.deadline();
+        let live = self.live;
+        let _told = live.waits().begin(self.at, Why::Backoff { rule }, self.engine.now_us(), Some(wait));
         let again = Instant::now() + wait;
-        let until = self.deadline().map_or(again, |deadline| deadline.min(again));
-        let _ = tokio::time::timeout_at(until, turned).await;
+        let until = deadline.map_or(again, |deadline| deadline.min(again));
+        let forward = self.is_forward();
+        tokio::select! {
+            () = tokio::time::sleep_until(until) => {}
+            _ = live.until(|state| forward && state.undoing()) => {}
+            _ = self.pokes.changed() => {}
+        }
     }
 
     pub(super) fn next_wait(&mut self) -> Duration {
@@ -29,6 +39,7 @@ impl Run<'_> {
     pub(super) async fn room(&self) -> Option<Option<OwnedSemaphorePermit>> {
         let step = &self.live.plan.steps()[self.at.step];
         let Some(lane) = self.engine.lanes().get(&step.participant) else { return Some(None) };
+        let _told = self.live.waits().begin(self.at, Why::Room, self.engine.now_us(), None);
         match self.deadline() {
             Some(deadline) => tokio::time::timeout_at(deadline, lane.room()).await.ok(),
             None => Some(lane.room().await),
