@@ -1,5 +1,4 @@
 //! Compiles every .proto file without protoc, and writes one descriptor set for reflection and JSON.
-use prost::Message as _;
 use std::path::{Path, PathBuf};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -9,10 +8,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         collect(Path::new(folder), &mut files)?;
     }
     files.sort();
-    let descriptors = protox::compile(&files, ["."])?;
+    let mut compiler = protox::Compiler::new(["."])?;
+    compiler.include_imports(true).open_files(&files)?;
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
-    std::fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
-    tonic_prost_build::configure().bytes(".").compile_fds(descriptors)?;
+    // Encoded by the compiler itself: our own field options would be lost on the way through the generated types.
+    std::fs::write(out.join("descriptors.bin"), compiler.encode_file_descriptor_set())?;
+    tonic_prost_build::configure().bytes(".").compile_fds(compiler.file_descriptor_set())?;
     Ok(())
 }
 

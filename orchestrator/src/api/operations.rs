@@ -4,8 +4,8 @@ use super::error::ApiError;
 use crate::engine::Engine;
 use amends_proto::amends::v1::operations_server::Operations;
 use amends_proto::amends::v1::{
-    CoordinatorBranch, CoordinatorViewRequest, CoordinatorViewResponse, Endpoint, TopologyRequest,
-    TopologyResponse,
+    CoordinatorBranch, CoordinatorViewRequest, CoordinatorViewResponse, Endpoint, ExplainRequest,
+    ExplainResponse, PayloadsRequest, PayloadsResponse, TopologyRequest, TopologyResponse,
 };
 use std::sync::Arc;
 use tonic::{Request, Response, Status};
@@ -85,5 +85,13 @@ impl Operations for OperationsService {
                 history_status,
             },
         }))
+    }
+
+    async fn explain(&self, _: Request<ExplainRequest>) -> Result<Response<ExplainResponse>, Status> {
+        Err(Status::unimplemented("not yet"))
+    }
+
+    async fn payloads(&self, _: Request<PayloadsRequest>) -> Result<Response<PayloadsResponse>, Status> {
+        Err(Status::unimplemented("not yet"))
     }
 }

@@ -4,8 +4,9 @@ use amends_participant::{branch_ops, direct_answer};
 use amends_proto::pay::branch::v1::{ListBranchOpsRequest, ListBranchOpsResponse};
 use amends_proto::pay::gateway::v1::gateway_service_server::GatewayService;
 use amends_proto::pay::gateway::v1::{
-    GetPaymentRequest, ListAttemptsResponse, ListInDoubtResponse, ListPaymentsResponse, ListRequest,
-    PayRequest, PayResponse, Payment,
+    ApproveResolutionRequest, ClaimInDoubtRequest, GetInDoubtRequest, GetPaymentRequest, InDoubtItem,
+    ListAttemptsResponse, ListInDoubtResponse, ListPaymentsResponse, ListRequest, PayRequest, PayResponse,
+    Payment, ProposeResolutionRequest,
 };
 use tonic::{Request, Response, Status};
 
@@ -64,6 +65,22 @@ impl GatewayService for GatewayApi {
 
     async fn list_in_doubt(&self, request: Request<ListRequest>) -> Answer<ListInDoubtResponse> {
         direct_answer(queries::list_in_doubt(self.cashier.guard().store(), request.get_ref()).await)
+    }
+
+    async fn get_in_doubt(&self, _: Request<GetInDoubtRequest>) -> Answer<InDoubtItem> {
+        Err(Status::unimplemented("not yet"))
+    }
+
+    async fn claim_in_doubt(&self, _: Request<ClaimInDoubtRequest>) -> Answer<InDoubtItem> {
+        Err(Status::unimplemented("not yet"))
+    }
+
+    async fn propose_resolution(&self, _: Request<ProposeResolutionRequest>) -> Answer<InDoubtItem> {
+        Err(Status::unimplemented("not yet"))
+    }
+
+    async fn approve_resolution(&self, _: Request<ApproveResolutionRequest>) -> Answer<InDoubtItem> {
+        Err(Status::unimplemented("not yet"))
     }
 
     async fn list_branch_ops(&self, request: Request<ListBranchOpsRequest>) -> Answer<ListBranchOpsResponse> {

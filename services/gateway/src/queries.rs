@@ -123,5 +123,6 @@ fn wire_item(row: in_doubt_item::Model) -> InDoubtItem {
         opened_at: Some(fields::timestamp(row.opened_at_us)),
         state: row.state,
         resolution: row.resolution,
+        ..InDoubtItem::default()
     }
 }
