@@ -246,6 +246,7 @@ pub(crate) mod samples {
             initial_interval_ms: 10,
             max_interval_ms: 50,
             attention_after_ms: 0,
+            ..pb::StepPolicy::default()
         }
     }
 

@@ -64,6 +64,7 @@ fn policy(order: &Order<'_>) -> StepPolicy {
         initial_interval_ms: 100,
         max_interval_ms: 30_000,
         attention_after_ms: 600_000,
+        ..StepPolicy::default()
     }
 }
 

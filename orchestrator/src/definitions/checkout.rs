@@ -224,6 +224,7 @@ impl Sketch<'_> {
             initial_interval_ms: 100,
             max_interval_ms: 30_000,
             attention_after_ms: 600_000,
+            ..StepPolicy::default()
         }
     }
 

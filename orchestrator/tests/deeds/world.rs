@@ -127,6 +127,7 @@ impl World {
                 initial_interval_ms: 20,
                 max_interval_ms: 100,
                 attention_after_ms: 0,
+                ..pb::StepPolicy::default()
             }),
             ..pb::PlanStep::default()
         };
@@ -222,7 +223,7 @@ pub fn row(plan: &Plan) -> Row {
         coordinator: if EMBEDDED { "embedded" } else { "dtm" }.into(),
         created_at_us: plan.body().created_at_us,
         finished_at_us: 0,
-        owner: String::new(),
+        ..Row::default()
     }
 }
 

@@ -140,6 +140,7 @@ pub fn plan(order: &Order<'_>, steps: &[OwnStep<'_>], reuse: Reuse) -> Result<Pl
         traceparent: order.traceparent.to_owned(),
         created_at_us: order.now_us,
         graph: arranged.graph,
+        ..pb::Plan::default()
     };
     let plan = Plan::new(body).map_err(|error| misfit(error, steps, &arranged.order))?;
     Ok(Planned { plan, reuse })
@@ -165,6 +166,7 @@ fn to_plan(step: &OwnStep<'_>, order: &Order<'_>) -> PlanStep {
             initial_interval_ms: 100,
             max_interval_ms: 30_000,
             attention_after_ms: 600_000,
+            ..StepPolicy::default()
         }),
         // Nobody here knows whether the participant keeps guards (design.md §7).
         durable_start: true,
