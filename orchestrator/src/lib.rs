@@ -2,6 +2,7 @@
 //! that the coordinator calls, and the API for clients and operators. Knows no service but through definitions.
 
 pub mod api;
+pub mod attention;
 mod config;
 pub mod coordinator;
 mod definitions;

@@ -3,6 +3,9 @@
 mod m0001_history;
 mod m0002_replicas;
 mod m0003_attention;
+mod m0004_acts;
+mod m0005_notices;
+mod m0007_listing;
 
 use sea_orm_migration::prelude::*;
 
@@ -16,6 +19,9 @@ impl MigratorTrait for Migrator {
             Box::new(m0001_history::Migration),
             Box::new(m0002_replicas::Migration),
             Box::new(m0003_attention::Migration),
+            Box::new(m0004_acts::Migration),
+            Box::new(m0005_notices::Migration),
+            Box::new(m0007_listing::Migration),
         ]
     }
 }

@@ -4,7 +4,7 @@ use super::error::ApiError;
 use super::view::mode_name;
 use crate::definitions::{self, DefinitionError, Order, Planned, StepTimes, own};
 use crate::engine::{Engine, Live};
-use crate::history::{AppendError, Conflict, NewTransaction, Row, Status};
+use crate::history::{AppendError, Conflict, NewTransaction, Row, Status, shape_of};
 use crate::plan::Mode;
 use amends_card_number::holds_card_number;
 use amends_dtm::Gid;
@@ -75,6 +75,7 @@ pub async fn start(
 /// Makes a plan durable and sets it going, or finds the one that an earlier request with the same id started.
 pub async fn launch(engine: &Arc<Engine>, asked: &Asked<'_>, planned: Planned) -> Result<Started, ApiError> {
     let Planned { plan, reuse } = planned;
+    let coordinator = engine.coordinators().own().name();
     let row = Row {
         gid: plan.gid().as_str().to_owned(),
         caller: asked.caller.name.clone(),
@@ -88,10 +89,11 @@ pub async fn launch(engine: &Arc<Engine>, asked: &Asked<'_>, planned: Planned) -
         reason: String::new(),
         is_open: true,
         needs_attention: false,
-        coordinator: engine.coordinators().own().name().to_owned(),
+        coordinator: coordinator.to_owned(),
         created_at_us: plan.body().created_at_us,
         finished_at_us: 0,
-        owner: String::new(),
+        shape: shape_of(&plan, coordinator).id,
+        ..Row::default()
     };
     let new = NewTransaction { plan: plan.encode(), reuse };
     match engine.start(row.clone(), plan, new).await {

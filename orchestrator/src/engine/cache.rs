@@ -118,9 +118,9 @@ mod tests {
             is_open: true,
             needs_attention: false,
             coordinator: "dtm".into(),
-            owner: String::new(),
             created_at_us: 0,
             finished_at_us: 0,
+            ..Row::default()
         }
     }
 

@@ -75,6 +75,7 @@ mod tests {
             code: String::new(),
             reason: String::new(),
             build_id: String::new(),
+            detail: String::new(),
         }
     }
 

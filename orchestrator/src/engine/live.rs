@@ -6,11 +6,12 @@ use super::decide::{Decision, decide, next_ops};
 use super::feed::{Feed, News, Subscription};
 use super::silence::Silence;
 use super::waits::Waits;
+use crate::attention;
 use crate::coordinator::Coordinator;
 use crate::history::entity::event;
 use crate::history::{
-    Append, AppendError, Event, Fact, FlatFact, History, HistoryWriter, Loaded, NewTransaction, Row, State,
-    bounded,
+    Append, AppendError, Event, Fact, FlatFact, History, HistoryWriter, Loaded, Marks, Needs, NewTransaction, Row,
+    State, bounded,
 };
 use crate::plan::{OpRef, Plan};
 use amends_dtm::Op;
@@ -317,9 +318,10 @@ impl Live {
         facts: impl IntoIterator<Item = Happened>,
         now_us: i64,
     ) -> Result<Arc<State>, AppendError> {
-        let (after, events) = self.extend(before, facts, now_us);
+        let (after, events, needs) = self.extend(before, facts, now_us);
         let news = self.feed.copy(&events);
-        let appended = writer.append(self.to_append(before, &after, events, None)).await;
+        let append = Append { needs, ..self.to_append(before, &after, events, None) };
+        let appended = writer.append(append).await;
         self.stale.store(matches!(appended, Err(AppendError::Store(_))), Ordering::SeqCst);
         appended.map(|()| self.publish(after, news))
     }
@@ -348,7 +350,7 @@ impl Live {
         new: NewTransaction,
     ) -> Result<(), AppendError> {
         let before = self.state();
-        let (after, events) = self.extend(&before, [Fact::Started.into()], now_us);
+        let (after, events, _) = self.extend(&before, [Fact::Started.into()], now_us);
         let news = self.feed.copy(&events);
         writer.append(self.to_append(&before, &after, events, Some(new))).await?;
         self.publish(after, news);
@@ -360,13 +362,17 @@ impl Live {
         before: &State,
         facts: impl IntoIterator<Item = Happened>,
         now_us: i64,
-    ) -> (State, Vec<event::Model>) {
+    ) -> (State, Vec<event::Model>, Option<Needs>) {
         let mut after = before.clone();
-        let mut events = Vec::new();
+        let (mut events, mut changes) = (Vec::new(), Vec::new());
         let mut push = |after: &mut State, fact: Fact, time_us: i64| {
             let event = Event { seq: after.last_seq + 1, time_us, fact };
+            // Nearly always empty, which costs nothing.
+            let open = after.attention.clone();
             after.apply(&event);
-            events.push(self.to_row(&event));
+            let row = self.to_row(&event);
+            changes.extend(attention::changes(&open, &after.attention, &row));
+            events.push(row);
         };
         for happened in facts {
             push(&mut after, happened.fact, happened.time_us.unwrap_or(now_us));
@@ -376,7 +382,8 @@ impl Live {
         {
             push(&mut after, Fact::Finished(end), now_us);
         }
-        (after, events)
+        let needs = attention::needs(&self.base, &self.plan, before, &after, &changes);
+        (after, events, needs)
     }
 
     fn to_row(&self, event: &Event) -> event::Model {
@@ -392,6 +399,7 @@ impl Live {
             code: flat.code,
             reason: flat.reason,
             build_id: BUILD_ID.to_owned(),
+            detail: flat.detail,
         }
     }
 
@@ -402,16 +410,20 @@ impl Live {
         events: Vec<event::Model>,
         new: Option<NewTransaction>,
     ) -> Append {
-        let shown = |state: &State| (state.status(), state.attention.is_empty());
-        let row = (new.is_some() || shown(before) != shown(after)).then(|| Row {
-            status: after.status().name().to_owned(),
-            reason: after.cause().map(|cause| bounded(cause.text())).unwrap_or_default(),
-            is_open: after.end.is_none(),
-            needs_attention: !after.attention.is_empty(),
-            finished_at_us: after.finished_us,
-            ..self.base.clone()
+        let shown =
+            |state: &State| (state.status(), state.attention.is_empty(), Marks::of(&self.plan, state));
+        let shown_after = shown(after);
+        let row = (new.is_some() || shown(before) != shown_after).then(|| {
+            shown_after.2.onto(Row {
+                status: after.status().name().to_owned(),
+                reason: after.cause().map(|cause| bounded(cause.text())).unwrap_or_default(),
+                is_open: after.end.is_none(),
+                needs_attention: !after.attention.is_empty(),
+                finished_at_us: after.finished_us,
+                ..self.base.clone()
+            })
         });
-        Append { events, row, new }
+        Append { events, row, new, needs: None }
     }
 
     fn publish(&self, after: State, news: News) -> Arc<State> {

@@ -27,7 +27,7 @@ pub use live::{Happened, Live};
 pub use waits::{Rule, Scope, Wait, Waiting, Waits, Why};
 
 use crate::coordinator::Coordinators;
-use crate::history::{AppendError, Cause, Fact, History, Loaded, NewTransaction, ReadError, Row, State};
+use crate::history::{Act, AppendError, Cause, Fact, History, Loaded, NewTransaction, ReadError, Row, State};
 use crate::plan::{Mode, Plan};
 use crate::replica::Tenure;
 use amends_dtm::plan_mac::PlanMacKey;
@@ -279,7 +279,7 @@ impl Engine {
                     Cancelled::Decided => {
                         let cause = Cause::Cancelled(reason.to_owned());
                         vec![
-                            Fact::CancelRequested(reason.to_owned()).into(),
+                            Fact::CancelRequested(Act::of("", reason)).into(),
                             undo_decided(plan, cause).into(),
                         ]
                     }

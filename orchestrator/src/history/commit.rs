@@ -2,8 +2,9 @@
 //! On PostgreSQL, where several replicas write, it also proves that this one may. Must not know what the events mean.
 
 use super::conflicts::{Found, Start, find};
-use super::entity::{event, global_transaction, plan, replica};
-use super::writer::{Append, Conflict};
+use super::entity::{attention, event, global_transaction, notice, plan, replica, shape};
+use super::shapes::Stored;
+use super::writer::{Append, Conflict, Needs};
 use amends_serve::store::Store;
 use sea_orm::sea_query::{LockType, OnConflict};
 use sea_orm::{
@@ -11,8 +12,9 @@ use sea_orm::{
     IntoActiveModel as _, QueryFilter as _, QuerySelect as _, Statement,
 };
 use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 
-/// Event rows in one statement: 10 values each, of which SQLite allows 32,766 and PostgreSQL 65,535.
+/// Event rows in one statement: 11 values each, of which SQLite allows 32,766 and PostgreSQL 65,535.
 const EVENTS_PER_INSERT: usize = 2_000;
 /// Key of the advisory lock that makes starts of several replicas wait for each other (`amends` in ASCII, and a 1).
 const STARTS_LOCK: i64 = 0x61_6d_65_6e_64_73_01;
@@ -53,12 +55,13 @@ impl Committed {
 pub(super) struct Committer {
     store: Store,
     replica: Option<String>,
+    shapes: Mutex<Stored>,
 }
 
 impl Committer {
     /// `replica` = which of several this is; it is proven in each commit.
     pub(super) fn new(store: Store, replica: Option<String>) -> Self {
-        Self { store, replica }
+        Self { store, replica, shapes: Mutex::default() }
     }
 
     /// Commits all appends but the starts that stand against others.
@@ -74,8 +77,11 @@ impl Committer {
         };
         let kept = appends.iter().enumerate().filter(|(index, _)| !found.contains_key(index));
         let kept: Vec<&Append> = kept.map(|(_, append)| append).collect();
+        let shapes = self.shapes.lock().unwrap_or_else(PoisonError::into_inner).missing(kept.iter().copied());
+        write_shapes(&transaction, &shapes).await?;
         self.write(&transaction, &kept).await?;
         transaction.commit().await?;
+        self.shapes.lock().unwrap_or_else(PoisonError::into_inner).remember(&shapes);
         Ok(Committed { found })
     }
 
@@ -113,6 +119,9 @@ impl Committer {
             let chunk = chunk.iter().cloned().map(event::Model::into_active_model);
             event::Entity::insert_many(chunk).exec_without_returning(transaction).await?;
         }
+        for needs in kept.iter().filter_map(|append| append.needs.as_ref()) {
+            write_needs(transaction, needs).await?;
+        }
         Ok(())
     }
 }
@@ -141,6 +150,17 @@ async fn wait_for_other_starts(transaction: &DatabaseTransaction) -> Result<(), 
     Ok(())
 }
 
+/// Seldom any: each writer meets a shape once.
+async fn write_shapes(transaction: &DatabaseTransaction, shapes: &[shape::Model]) -> Result<(), DbErr> {
+    if shapes.is_empty() {
+        return Ok(());
+    }
+    let known = OnConflict::column(shape::Column::Id).do_nothing().to_owned();
+    let shapes = shapes.iter().cloned().map(shape::Model::into_active_model);
+    let insert = shape::Entity::insert_many(shapes).on_conflict(known);
+    insert.exec_without_returning(transaction).await.map(|_| ())
+}
+
 async fn upsert_rows(
     transaction: &DatabaseTransaction,
     rows: Vec<global_transaction::Model>,
@@ -153,6 +173,10 @@ async fn upsert_rows(
             Column::IsOpen,
             Column::NeedsAttention,
             Column::FinishedAtUs,
+            Column::Attempts,
+            Column::Paused,
+            Column::Codes,
+            Column::WaitingFor,
         ])
         .to_owned();
     let rows = rows.into_iter().map(global_transaction::Model::into_active_model);
@@ -161,6 +185,21 @@ async fn upsert_rows(
         .exec_without_returning(transaction)
         .await
         .map(|_| ())
+}
+
+/// Of one append among thousands.
+async fn write_needs(transaction: &DatabaseTransaction, needs: &Needs) -> Result<(), DbErr> {
+    let former = attention::Entity::delete_many().filter(attention::Column::Gid.eq(&needs.gid));
+    former.exec(transaction).await?;
+    if !needs.open.is_empty() {
+        let open = needs.open.iter().cloned().map(attention::Model::into_active_model);
+        attention::Entity::insert_many(open).exec_without_returning(transaction).await?;
+    }
+    if !needs.notices.is_empty() {
+        let notices = needs.notices.iter().cloned().map(notice::Model::into_active_model);
+        notice::Entity::insert_many(notices).exec_without_returning(transaction).await?;
+    }
+    Ok(())
 }
 
 /// One statement may name a row once: the newest of each gid counts.

@@ -5,7 +5,7 @@ pub mod global_transaction {
     use sea_orm::entity::prelude::*;
 
     /// The current fold of a history, for look-ups and lists.
-    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[derive(Clone, Debug, Default, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "global_transaction")]
     pub struct Model {
         /// Names it.
@@ -50,6 +50,53 @@ pub mod global_transaction {
         /// Which replica drives it; empty where there is only one orchestrator. The writer sets it.
         #[sea_orm(column_type = "Text")]
         pub owner: String,
+        /// Id of its plan's shape; 0 = not known: it began before shapes were kept.
+        pub shape: i64,
+        /// Of the op with the most attempts.
+        pub attempts: i32,
+        /// It is paused by itself.
+        pub paused: bool,
+        /// Last codes of ops, other than OK: see `marks.rs`.
+        #[sea_orm(column_type = "Text")]
+        pub codes: String,
+        /// Participants whose last answer to an op that has not ended was not OK.
+        #[sea_orm(column_type = "Text")]
+        pub waiting_for: String,
+    }
+
+    /// None that SeaORM needs to know.
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// What many plans have in common, once for all of them.
+pub mod shape {
+    use sea_orm::entity::prelude::*;
+
+    /// Written with the first global transaction that has it, never changed.
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "shape")]
+    pub struct Model {
+        /// Made of all the rest.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: i64,
+        /// E.g. `checkout`.
+        #[sea_orm(column_type = "Text")]
+        pub definition: String,
+        /// `saga` or `tcc`.
+        #[sea_orm(column_type = "Text")]
+        pub mode: String,
+        /// `dtm` or `embedded`.
+        #[sea_orm(column_type = "Text")]
+        pub coordinator: String,
+        /// Names of the participants: see `marks.rs`.
+        #[sea_orm(column_type = "Text")]
+        pub participants: String,
+        /// Names of the steps.
+        #[sea_orm(column_type = "Text")]
+        pub steps: String,
     }
 
     /// None that SeaORM needs to know.
@@ -117,6 +164,9 @@ pub mod event {
         /// Version of the orchestrator that wrote it.
         #[sea_orm(column_type = "Text")]
         pub build_id: String,
+        /// What else is known of an act of a person, as a JSON object; or empty.
+        #[sea_orm(column_type = "Text")]
+        pub detail: String,
     }
 
     /// None that SeaORM needs to know.
@@ -147,6 +197,91 @@ pub mod replica {
         pub expires_at_us: i64,
         /// It commits nothing any more, and has nothing.
         pub fenced: bool,
+    }
+
+    /// None that SeaORM needs to know.
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// What needs a person now: the open needs of all folds, for lists.
+pub mod attention {
+    use sea_orm::entity::prelude::*;
+
+    /// One open need of one global transaction.
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "attention")]
+    pub struct Model {
+        /// Names the global transaction.
+        #[sea_orm(primary_key, auto_increment = false, column_type = "Text")]
+        pub gid: String,
+        /// Short name of the cause.
+        #[sea_orm(primary_key, auto_increment = false, column_type = "Text")]
+        pub cause: String,
+        /// Seq of the event that opened it.
+        pub opened_seq: i64,
+        /// Unix microseconds.
+        pub since_us: i64,
+        /// The branch that waits, or empty.
+        #[sea_orm(column_type = "Text")]
+        pub branch_id: String,
+        /// Its op, or empty.
+        #[sea_orm(column_type = "Text")]
+        pub op: String,
+        /// For people.
+        #[sea_orm(column_type = "Text")]
+        pub reason: String,
+        /// Who looks after it, or empty.
+        #[sea_orm(column_type = "Text")]
+        pub owner: String,
+        /// Who said so, or empty: nobody has acknowledged it.
+        #[sea_orm(column_type = "Text")]
+        pub acknowledged_by: String,
+        /// Unix microseconds; 0 = nobody has.
+        pub acknowledged_at_us: i64,
+        /// What that person noted.
+        #[sea_orm(column_type = "Text")]
+        pub note: String,
+    }
+
+    /// None that SeaORM needs to know.
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// Notices that the receiver has not acknowledged yet.
+pub mod notice {
+    use sea_orm::entity::prelude::*;
+
+    /// One opening or closing, to be told.
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "notice")]
+    pub struct Model {
+        /// Names the global transaction.
+        #[sea_orm(primary_key, auto_increment = false, column_type = "Text")]
+        pub gid: String,
+        /// Short name of the cause.
+        #[sea_orm(primary_key, auto_increment = false, column_type = "Text")]
+        pub cause: String,
+        /// Seq of the event that opened or closed it.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub seq: i64,
+        /// Unix microseconds: when it happened.
+        pub time_us: i64,
+        /// What is sent, as JSON. Never changed.
+        #[sea_orm(column_type = "Text")]
+        pub body: String,
+        /// How often it was sent.
+        pub attempts: i32,
+        /// Unix microseconds by the database's clock: until then it is somebody's, or waits.
+        pub next_at_us: i64,
+        /// Why the newest attempt failed, or empty.
+        #[sea_orm(column_type = "Text")]
+        pub last_error: String,
     }
 
     /// None that SeaORM needs to know.

@@ -1,6 +1,7 @@
 //! The events of a history: what happened to one global transaction, and how each is written down.
 //! Knows words and texts only; must not know the store, the clock or what an event leads to.
 
+use super::act::{Act, Deadlines, Resolution};
 use crate::plan::{OpRef, Plan};
 use amends_dtm::{BranchId, Op};
 
@@ -102,7 +103,22 @@ pub enum Fact {
     /// Nothing to undo there.
     Skipped { at: OpRef },
     /// Somebody asked for the end.
-    CancelRequested(String),
+    CancelRequested(Act),
+    /// No new attempt, until it is resumed or cancelled.
+    Paused { deadlines: Deadlines, act: Act },
+    /// Attempts go on.
+    Resumed(Act),
+    /// The wait for the next attempt was ended; of this op, or of all that waited.
+    OperatorRetry { at: Option<OpRef>, act: Act },
+    /// An outcome is stated that a second person has to approve.
+    OperatorProposed { at: OpRef, outcome: Resolution, act: Act },
+    /// An outcome is stated by somebody who knows it from elsewhere.
+    OperatorResolved { at: OpRef, outcome: Resolution, act: Act },
+    /// Somebody has seen a need for a person, and looks after it.
+    OperatorAcknowledged { cause: String, act: Act },
+    /// TCC: it was to be committed, and shall be taken back all the same: an operator stated that its first confirm was
+    /// refused for good.
+    UndoAfterCommit(Cause),
     /// A person is needed.
     AttentionOpened { cause: String, at: Option<OpRef>, text: String },
     /// The need is over.
@@ -137,6 +153,8 @@ pub struct FlatFact {
     pub code: String,
     /// Reason, cause or text; or empty.
     pub reason: String,
+    /// What else is known of an act of a person, as a JSON object; or empty.
+    pub detail: String,
 }
 
 /// A stored event that this version cannot read.
@@ -158,6 +176,10 @@ impl FlatFact {
         }
     }
 
+    fn at_or_none(kind: &str, at: Option<OpRef>) -> Self {
+        at.map_or_else(|| Self::kind(kind), |at| Self::at(kind, at, 0))
+    }
+
     fn kind(kind: &str) -> Self {
         Self { kind: kind.to_owned(), ..Self::default() }
     }
@@ -168,6 +190,10 @@ impl FlatFact {
 
     fn code(self, code: &str) -> Self {
         Self { code: code.to_owned(), ..self }
+    }
+
+    fn act(self, act: &Act) -> Self {
+        Self { detail: act.detail(), ..self }.reason(&act.reason)
     }
 }
 
@@ -204,10 +230,22 @@ impl From<&Fact> for FlatFact {
                 Self::at("parked", *at, *attempt).code("FAILED_PRECONDITION").reason(reason)
             }
             Fact::Skipped { at } => Self::at("skipped", *at, 0),
-            Fact::CancelRequested(text) => Self::kind("cancel_requested").reason(text),
+            Fact::UndoAfterCommit(why) => cause("undo_after_commit", why),
+            Fact::CancelRequested(act) => Self::kind("cancel_requested").act(act),
+            Fact::Paused { deadlines, act } => Self::kind("paused").code(deadlines.name()).act(act),
+            Fact::Resumed(act) => Self::kind("resumed").act(act),
+            Fact::OperatorRetry { at, act } => Self::at_or_none("operator_retry", *at).act(act),
+            Fact::OperatorProposed { at, outcome, act } => {
+                Self::at("operator_proposed", *at, 0).code(outcome.name()).act(act)
+            }
+            Fact::OperatorResolved { at, outcome, act } => {
+                Self::at("operator_resolved", *at, 0).code(outcome.name()).act(act)
+            }
+            Fact::OperatorAcknowledged { cause, act } => {
+                Self::kind("operator_acknowledged").code(cause).act(act)
+            }
             Fact::AttentionOpened { cause, at, text } => {
-                let kind = "attention_opened";
-                at.map_or_else(|| Self::kind(kind), |at| Self::at(kind, at, 0)).code(cause).reason(text)
+                Self::at_or_none("attention_opened", *at).code(cause).reason(text)
             }
             Fact::AttentionClosed { cause } => Self::kind("attention_closed").code(cause),
             Fact::Finished(end) => Self::kind("finished").code(match end {
@@ -243,7 +281,7 @@ impl Fact {
             "attempt_unknown" => Self::AttemptUnknown { at: at()?, attempt, code: flat.code.clone(), reason },
             "parked" => Self::Parked { at: at()?, attempt, reason },
             "skipped" => Self::Skipped { at: at()? },
-            "cancel_requested" => Self::CancelRequested(reason),
+            "undo_after_commit" => Self::UndoAfterCommit(cause()?),
             "attention_opened" => {
                 Self::AttentionOpened { cause: flat.code.clone(), at: read_op(flat, plan), text: reason }
             }
@@ -254,8 +292,33 @@ impl Fact {
                 "cancelled" => End::Cancelled,
                 _ => return Err(fail("unknown end")),
             }),
-            _ => return Err(fail("unknown kind")),
+            _ => return Self::read_act(flat, plan)?.ok_or_else(|| fail("unknown kind")),
         })
+    }
+
+    /// `None` = it is no act of a person.
+    fn read_act(flat: &FlatFact, plan: &Plan) -> Result<Option<Self>, UnreadableEvent> {
+        let fail = |what| UnreadableEvent { kind: flat.kind.clone(), what };
+        let act = || Act::read(&flat.detail, &flat.reason).ok_or_else(|| fail("unreadable detail"));
+        let at = || read_op(flat, plan).ok_or_else(|| fail("unknown branch or op"));
+        let outcome = || Resolution::named(&flat.code).ok_or_else(|| fail("unknown outcome"));
+        let deadlines = || Deadlines::named(&flat.code).ok_or_else(|| fail("unknown rule of deadlines"));
+        Ok(Some(match flat.kind.as_str() {
+            "cancel_requested" => Self::CancelRequested(act()?),
+            "paused" => Self::Paused { deadlines: deadlines()?, act: act()? },
+            "resumed" => Self::Resumed(act()?),
+            "operator_retry" => Self::OperatorRetry { at: read_op(flat, plan), act: act()? },
+            "operator_proposed" => {
+                Self::OperatorProposed { at: at()?, outcome: outcome()?, act: act()? }
+            }
+            "operator_resolved" => {
+                Self::OperatorResolved { at: at()?, outcome: outcome()?, act: act()? }
+            }
+            "operator_acknowledged" => {
+                Self::OperatorAcknowledged { cause: flat.code.clone(), act: act()? }
+            }
+            _ => return Ok(None),
+        }))
     }
 }
 
@@ -289,7 +352,23 @@ mod tests {
             Fact::AttemptUnknown { at, attempt: 3, code: "UNAVAILABLE".into(), reason: "gone".into() },
             Fact::Parked { at, attempt: 4, reason: "IN_PROGRESS|x".into() },
             Fact::Skipped { at: OpRef { step: 2, op: Op::Compensate } },
-            Fact::CancelRequested("please".into()),
+            Fact::CancelRequested(Act::of("", "please")),
+            Fact::Paused { deadlines: Deadlines::Stop, act: Act::of("ann", "x") },
+            Fact::Paused { deadlines: Deadlines::Run, act: Act::default() },
+            Fact::Resumed(Act::of("ann", "")),
+            Fact::OperatorRetry { at: None, act: Act::of("ann", "") },
+            Fact::OperatorRetry { at: Some(at), act: Act::of("ann", "") },
+            Fact::OperatorProposed { at, outcome: Resolution::Refused, act: Act::of("ann", "") },
+            Fact::OperatorResolved {
+                at,
+                outcome: Resolution::Succeeded,
+                act: Act { approved_by: "bob".into(), evidence: "e".into(), ..Act::of("ann", "r") },
+            },
+            Fact::OperatorAcknowledged {
+                cause: "under_review".into(),
+                act: Act { owner: "bob".into(), ..Act::of("ann", "r") },
+            },
+            Fact::UndoAfterCommit(Cause::Refused("r".into())),
             Fact::AttentionOpened { cause: "disagreement".into(), at: None, text: "x".into() },
             Fact::AttentionOpened { cause: "payment_in_doubt".into(), at: Some(at), text: "x".into() },
             Fact::AttentionClosed { cause: "disagreement".into() },

@@ -1,6 +1,7 @@
 //! The state of a global transaction as a fold of its history. Pure: reads no clock, no store, calls nobody.
 //! The same function serves every view and recovery, so nothing shown can differ from what is stored.
 
+use super::act::{Act, Deadlines, Resolution};
 use super::event::{Cause, End, Event, Fact};
 use crate::plan::{Mode, OpRef, Plan, StepIndex};
 use amends_dtm::Op;
@@ -93,10 +94,47 @@ pub struct Attention {
     pub cause: String,
     /// Unix microseconds.
     pub since_us: i64,
+    /// Seq of the event that opened it.
+    pub opened_seq: i64,
     /// The op that waits, if it is one.
     pub at: Option<OpRef>,
     /// For people.
     pub text: String,
+    /// Who has seen it; `None` = nobody yet.
+    pub acknowledged: Option<Acknowledged>,
+}
+
+/// Somebody has seen that a person is needed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Acknowledged {
+    /// Who said so.
+    pub by: String,
+    /// Unix microseconds.
+    pub at_us: i64,
+    /// Who looks after it.
+    pub owner: String,
+    /// That person's words.
+    pub note: String,
+}
+
+/// No new attempt is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Paused {
+    /// Unix microseconds.
+    pub since_us: i64,
+    /// What deadlines do meanwhile.
+    pub deadlines: Deadlines,
+}
+
+/// A stated outcome that waits for a second person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proposal {
+    /// Of which op.
+    pub at: OpRef,
+    /// What is stated.
+    pub outcome: Resolution,
+    /// By whom, and with what proof.
+    pub act: Act,
 }
 
 /// Everything that the history of one gid says.
@@ -110,6 +148,16 @@ pub struct State {
     pub steps: Vec<StepState>,
     /// Open needs for a person, oldest first.
     pub attention: Vec<Attention>,
+    /// Somebody stopped its attempts.
+    pub paused: Option<Paused>,
+    /// From when to when deadlines stood still, in pauses that are over.
+    pub standstills: Vec<(i64, i64)>,
+    /// When it was cancelled, unix microseconds: pauses from before count no more; 0 = it was not.
+    pub cancelled_us: i64,
+    /// What a second person has to approve.
+    pub proposal: Option<Proposal>,
+    /// TCC: taken back after the commit decision, by an operator's word.
+    pub after_commit: bool,
     /// How it ended.
     pub end: Option<End>,
     /// Seq of the newest event.
@@ -146,6 +194,11 @@ impl State {
             registered: false,
             steps: vec![StepState::default(); plan.steps().len()],
             attention: Vec::new(),
+            paused: None,
+            standstills: Vec::new(),
+            cancelled_us: 0,
+            proposal: None,
+            after_commit: false,
             end: None,
             last_seq: 0,
             started_us: 0,
@@ -172,7 +225,8 @@ impl State {
             Fact::Registered(_) => self.registered = true,
             Fact::SubmitDecided => self.decide(Verdict::Submitting),
             Fact::Committed => self.decide(Verdict::Committed),
-            Fact::AbortDecided(cause) | Fact::UndoDecided(cause) => self.decide(Verdict::Undo(cause.clone())),
+            Fact::AbortDecided(cause) | Fact::UndoDecided(cause) => self.turn_back(cause, event.time_us),
+            Fact::UndoAfterCommit(cause) => self.turn_back_after_commit(cause),
             Fact::AttemptStarted { at, attempt } => self.begin(*at, *attempt, event.time_us),
             Fact::AttemptSucceeded { at, .. } => self.succeed(*at, event.time_us),
             Fact::AttemptRefused { at, reason, .. } => {
@@ -188,14 +242,28 @@ impl State {
                 self.note(*at, "FAILED_PRECONDITION", reason);
             }
             Fact::Skipped { at } => self.close(*at, Standing::Skipped, event.time_us),
-            Fact::CancelRequested(_) => {}
-            Fact::AttentionOpened { cause, at, text } => self.open_attention(event.time_us, cause, *at, text),
+            Fact::CancelRequested(_) | Fact::OperatorRetry { .. } => {}
+            Fact::OperatorAcknowledged { cause, act } => self.acknowledge(cause, act, event.time_us),
+            Fact::Paused { deadlines, .. } if self.paused.is_none() && self.end.is_none() => {
+                self.paused = Some(Paused { since_us: event.time_us, deadlines: *deadlines });
+            }
+            Fact::Paused { .. } => {}
+            Fact::Resumed(_) => self.end_pause(event.time_us),
+            Fact::OperatorProposed { at, outcome, act } => {
+                self.proposal = Some(Proposal { at: *at, outcome: *outcome, act: act.clone() });
+            }
+            Fact::OperatorResolved { at, outcome, act } => {
+                self.resolve(*at, *outcome, &act.reason, event.time_us);
+            }
+            Fact::AttentionOpened { cause, at, text } => self.open_attention(event, cause, *at, text),
             Fact::AttentionClosed { cause } => self.attention.retain(|open| &open.cause != cause),
             Fact::Finished(_) if self.end.is_some() => {}
             Fact::Finished(end) => {
                 self.end = Some(*end);
                 self.finished_us = event.time_us;
                 self.attention.clear();
+                self.proposal = None;
+                self.end_pause(event.time_us);
             }
         }
     }
@@ -206,6 +274,53 @@ impl State {
             (Verdict::Open | Verdict::Submitting, _) => self.verdict = next,
             (Verdict::Committed | Verdict::Undo(_), _) => {}
         }
+    }
+
+    /// A cancel wakes what is paused: what it asks for is done.
+    fn turn_back(&mut self, cause: &Cause, time_us: i64) {
+        let stands = self.undoing();
+        self.decide(Verdict::Undo(cause.clone()));
+        if !stands && self.undoing() && matches!(cause, Cause::Cancelled(_)) {
+            self.cancelled_us = time_us;
+            self.end_pause(time_us);
+        }
+    }
+
+    fn turn_back_after_commit(&mut self, cause: &Cause) {
+        if matches!(self.verdict, Verdict::Submitting | Verdict::Committed) {
+            self.verdict = Verdict::Undo(cause.clone());
+            self.after_commit = true;
+        }
+    }
+
+    fn end_pause(&mut self, time_us: i64) {
+        if let Some(Paused { since_us, deadlines: Deadlines::Stop }) = self.paused.take() {
+            self.standstills.push((since_us, time_us));
+        }
+    }
+
+    /// A forward op that was refused by an operator's word is undone like one that may have run: the undo is harmless
+    /// where there is nothing, and keeps out a call that comes late.
+    fn resolve(&mut self, at: OpRef, outcome: Resolution, reason: &str, time_us: i64) {
+        self.proposal = None;
+        match (at.op, outcome) {
+            (Op::Action | Op::Try, Resolution::Succeeded) => {
+                let op = self.steps[at.step].op_mut(at.op);
+                if op.standing == Standing::Refused {
+                    op.ended_us = 0;
+                }
+                self.succeed(at, time_us);
+            }
+            (Op::Action | Op::Try, Resolution::Refused) => self.wait(at),
+            (Op::Confirm, Resolution::Refused) => self.close(at, Standing::Refused, time_us),
+            (Op::Confirm, Resolution::Succeeded)
+            | (Op::Compensate | Op::Cancel, Resolution::Compensated) => {
+                self.close(at, Standing::Succeeded, time_us);
+            }
+            (Op::Action | Op::Try | Op::Confirm, Resolution::Compensated)
+            | (Op::Compensate | Op::Cancel, Resolution::Succeeded | Resolution::Refused) => return,
+        }
+        self.note(at, "RESOLVED", reason);
     }
 
     fn begin(&mut self, at: OpRef, attempt: u32, time_us: i64) {
@@ -246,9 +361,24 @@ impl State {
         reason.clone_into(&mut op.last_reason);
     }
 
-    fn open_attention(&mut self, since_us: i64, cause: &str, at: Option<OpRef>, text: &str) {
-        if !self.attention.iter().any(|open| open.cause == cause) {
-            self.attention.push(Attention { cause: cause.to_owned(), since_us, at, text: text.to_owned() });
+    fn open_attention(&mut self, event: &Event, cause: &str, at: Option<OpRef>, text: &str) {
+        if self.attention.iter().any(|open| open.cause == cause) {
+            return;
+        }
+        self.attention.push(Attention {
+            cause: cause.to_owned(),
+            since_us: event.time_us,
+            opened_seq: event.seq,
+            at,
+            text: text.to_owned(),
+            acknowledged: None,
+        });
+    }
+
+    fn acknowledge(&mut self, cause: &str, act: &Act, at_us: i64) {
+        if let Some(open) = self.attention.iter_mut().find(|open| open.cause == cause) {
+            let Act { subject, owner, reason, .. } = act.clone();
+            open.acknowledged = Some(Acknowledged { by: subject, at_us, owner, note: reason });
         }
     }
 
@@ -256,6 +386,14 @@ impl State {
     #[must_use]
     pub fn op(&self, at: OpRef) -> &OpState {
         self.steps[at.step].op(at.op)
+    }
+
+    /// How long deadlines stood still by its own pauses between two moments, both in unix microseconds.
+    #[must_use]
+    pub fn stood_still_us(&self, from_us: i64, now_us: i64) -> i64 {
+        let now = self.paused.filter(|paused| paused.deadlines == Deadlines::Stop);
+        let spans = self.standstills.iter().copied().chain(now.map(|paused| (paused.since_us, now_us)));
+        spans.map(|(since, until)| (until.min(now_us) - since.max(from_us)).max(0)).sum()
     }
 
     /// Whether undo was decided.

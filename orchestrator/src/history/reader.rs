@@ -275,6 +275,7 @@ impl From<event::Model> for FlatFact {
             attempt: row.attempt,
             code: row.code,
             reason: row.reason,
+            detail: row.detail,
         }
     }
 }

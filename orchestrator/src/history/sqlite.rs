@@ -1,8 +1,9 @@
 //! The writer of a history on SQLite: one thread with one connection of its own, so that a batch costs one hop
 //! between threads and not one for each statement (ARCHITECTURE.md, Figures). Must not know what the events mean.
 
-use super::entity::{event, global_transaction};
-use super::writer::{Append, AppendError, Conflict, Done, MAX_BATCH, NewTransaction, Reuse, Waiting};
+use super::entity::{attention, event, global_transaction, notice, shape};
+use super::shapes::Stored;
+use super::writer::{Append, AppendError, Conflict, Done, MAX_BATCH, Needs, NewTransaction, Reuse, Waiting};
 use amends_serve::store::LOCK_WAIT;
 use rusqlite::{
     CachedStatement, Connection, ErrorCode, OptionalExtension as _, Row, Transaction, TransactionBehavior,
@@ -23,16 +24,24 @@ const SAME_KEY: &str = "SELECT * FROM global_transaction WHERE definition = ?1 A
     AND (is_open OR (?3 AND status = 'succeeded')) LIMIT 1";
 const NEW_ROW: &str = "INSERT INTO global_transaction (gid, caller, request_id, request_digest, definition, \
     definition_version, mode, business_key, status, reason, is_open, needs_attention, coordinator, owner, \
-    created_at_us, finished_at_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
+    created_at_us, finished_at_us, shape, attempts) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
 const CHANGED_ROW: &str = "UPDATE global_transaction SET status = ?2, reason = ?3, is_open = ?4, \
-    needs_attention = ?5, finished_at_us = ?6 WHERE gid = ?1";
+    needs_attention = ?5, finished_at_us = ?6, attempts = ?7, paused = ?8, codes = ?9, waiting_for = ?10 WHERE gid = ?1";
+const NEW_SHAPE: &str = "INSERT OR IGNORE INTO shape (id, definition, mode, coordinator, participants, steps) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
 const NEW_PLAN: &str = "INSERT INTO plan (gid, body) VALUES (?1, ?2)";
-const NEW_EVENT: &str = "INSERT INTO event (gid, seq, time_us, kind, branch_id, op, attempt, code, reason, build_id) \
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+const NEW_EVENT: &str = "INSERT INTO event (gid, seq, time_us, kind, branch_id, op, attempt, code, reason, build_id, \
+    detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+const NOT_OPEN: &str = "DELETE FROM attention WHERE gid = ?1";
+const STILL_OPEN: &str = "INSERT INTO attention (gid, cause, opened_seq, since_us, branch_id, op, reason, owner, \
+    acknowledged_by, acknowledged_at_us, note) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+const NEW_NOTICE: &str = "INSERT INTO notice (gid, cause, seq, time_us, body, attempts, next_at_us, last_error) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
 
 /// Writes what comes through the queue until its last sender is gone.
 pub(super) fn write(path: PathBuf, mut queue: mpsc::Receiver<Waiting>) {
-    let mut ledger = Ledger { path, connection: None };
+    let mut ledger = Ledger { path, connection: None, shapes: Stored::default() };
     let mut batch = Vec::with_capacity(MAX_BATCH);
     while queue.blocking_recv_many(&mut batch, MAX_BATCH) > 0 {
         let (appends, waiting): (Vec<Append>, Vec<Done>) = batch.drain(..).unzip();
@@ -44,6 +53,7 @@ pub(super) fn write(path: PathBuf, mut queue: mpsc::Receiver<Waiting>) {
 struct Ledger {
     path: PathBuf,
     connection: Option<Connection>,
+    shapes: Stored,
 }
 
 impl Ledger {
@@ -77,7 +87,11 @@ impl Ledger {
             Some(connection) => connection,
             closed @ None => closed.insert(open(&self.path)?),
         };
-        let outcome = commit(connection, appends);
+        let shapes = self.shapes.missing(appends.iter());
+        let outcome = commit(connection, appends, &shapes);
+        if outcome.is_ok() {
+            self.shapes.remember(&shapes);
+        }
         if outcome.as_ref().is_err_and(|error| !is_refusal(error)) {
             self.connection = None;
         }
@@ -102,11 +116,26 @@ fn open(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-fn commit(connection: &mut Connection, appends: &[Append]) -> rusqlite::Result<Vec<Option<Box<Conflict>>>> {
+fn commit(
+    connection: &mut Connection,
+    appends: &[Append],
+    shapes: &[shape::Model],
+) -> rusqlite::Result<Vec<Option<Box<Conflict>>>> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for shape in shapes {
+        let shape::Model { id, definition, mode, coordinator, participants, steps } = shape;
+        let values = (id, definition, mode, coordinator, participants, steps);
+        transaction.prepare_cached(NEW_SHAPE)?.execute(values)?;
+    }
     let mut statements = Statements::of(&transaction)?;
-    let found = appends.iter().map(|append| statements.append(append)).collect::<rusqlite::Result<_>>()?;
+    let found: Vec<_> =
+        appends.iter().map(|append| statements.append(append)).collect::<rusqlite::Result<_>>()?;
     drop(statements);
+    for (append, conflict) in appends.iter().zip(&found) {
+        if let (Some(needs), None) = (&append.needs, conflict) {
+            write_needs(&transaction, needs)?;
+        }
+    }
     transaction.commit()?;
     Ok(found)
 }
@@ -181,21 +210,56 @@ impl<'c> Statements<'c> {
             row.owner,
             row.created_at_us,
             row.finished_at_us,
+            row.shape,
+            row.attempts,
         ])?;
         self.new_plan.execute((&row.gid, &new.plan)).map(|_| ())
     }
 
     fn change(&mut self, row: &Model) -> rusqlite::Result<()> {
         let Model { gid, status, reason, is_open, needs_attention, finished_at_us, .. } = row;
-        self.changed_row.execute((gid, status, reason, is_open, needs_attention, finished_at_us)).map(|_| ())
+        let Model { attempts, paused, codes, waiting_for, .. } = row;
+        let values = (
+            gid, status, reason, is_open, needs_attention, finished_at_us, attempts, paused, codes, waiting_for,
+        );
+        self.changed_row.execute(values).map(|_| ())
     }
 
     fn event(&mut self, event: &event::Model) -> rusqlite::Result<()> {
-        let event::Model { gid, seq, time_us, kind, branch_id, op, attempt, code, reason, build_id } = event;
+        let event::Model { gid, seq, time_us, kind, branch_id, op, attempt, code, reason, build_id, detail } =
+            event;
         self.new_event
-            .execute((gid, seq, time_us, kind, branch_id, op, attempt, code, reason, build_id))
+            .execute((gid, seq, time_us, kind, branch_id, op, attempt, code, reason, build_id, detail))
             .map(|_| ())
     }
+}
+
+/// Of one append among thousands: its statements are prepared only then.
+fn write_needs(transaction: &Transaction<'_>, needs: &Needs) -> rusqlite::Result<()> {
+    transaction.prepare_cached(NOT_OPEN)?.execute([&needs.gid])?;
+    for open in &needs.open {
+        let attention::Model { gid, cause, opened_seq, since_us, branch_id, op, reason, owner, .. } = open;
+        let attention::Model { acknowledged_by, acknowledged_at_us, note, .. } = open;
+        transaction.prepare_cached(STILL_OPEN)?.execute(rusqlite::params![
+            gid,
+            cause,
+            opened_seq,
+            since_us,
+            branch_id,
+            op,
+            reason,
+            owner,
+            acknowledged_by,
+            acknowledged_at_us,
+            note,
+        ])?;
+    }
+    for notice in &needs.notices {
+        let notice::Model { gid, cause, seq, time_us, body, attempts, next_at_us, last_error } = notice;
+        let values = (gid, cause, seq, time_us, body, attempts, next_at_us, last_error);
+        transaction.prepare_cached(NEW_NOTICE)?.execute(values)?;
+    }
+    Ok(())
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Model> {
@@ -214,6 +278,11 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Model> {
         needs_attention: row.get("needs_attention")?,
         coordinator: row.get("coordinator")?,
         owner: row.get("owner")?,
+        shape: row.get("shape")?,
+        attempts: row.get("attempts")?,
+        paused: row.get("paused")?,
+        codes: row.get("codes")?,
+        waiting_for: row.get("waiting_for")?,
         created_at_us: row.get("created_at_us")?,
         finished_at_us: row.get("finished_at_us")?,
     })

@@ -2,12 +2,13 @@
 //! An acknowledgement always follows the commit. Must not know what the events mean.
 
 use super::commit::{Committed, Committer, Refusal};
-use super::entity::{event, global_transaction};
+use super::entity::{attention, event, global_transaction, notice};
 use super::sqlite;
 use amends_serve::store::{Store, is_away};
 use sea_orm::DbErr;
 use std::path::Path;
-use tokio::sync::{mpsc, oneshot};
+use std::sync::Arc;
+use tokio::sync::{Notify, mpsc, oneshot};
 
 /// Appends that may wait for the writer; beyond it callers wait for room.
 const QUEUE: usize = 4_096;
@@ -46,6 +47,19 @@ pub struct Append {
     pub row: Option<global_transaction::Model>,
     /// Set for a start.
     pub new: Option<NewTransaction>,
+    /// Set where the events change what needs a person.
+    pub needs: Option<Needs>,
+}
+
+/// What needs a person after an append, and what of it is to be told.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// Whose.
+    pub gid: String,
+    /// All that is open now.
+    pub open: Vec<attention::Model>,
+    /// One for each opening and closing among the events, in order.
+    pub notices: Vec<notice::Model>,
 }
 
 /// An existing global transaction that stands in the way of a start.
@@ -78,6 +92,7 @@ pub(super) type Waiting = (Append, Done);
 #[derive(Debug, Clone)]
 pub struct HistoryWriter {
     queue: mpsc::Sender<Waiting>,
+    noticed: Arc<Notify>,
 }
 
 impl HistoryWriter {
@@ -93,7 +108,7 @@ impl HistoryWriter {
         if let Err(error) = thread.spawn(move || sqlite::write(file, waiting)) {
             tracing::error!(%error, "no thread for the history");
         }
-        Self { queue }
+        Self { queue, noticed: Arc::default() }
     }
 
     /// Starts the writer task of one replica among several. It also ends when that replica is fenced: nothing is
@@ -106,7 +121,7 @@ impl HistoryWriter {
     fn with(committer: Committer) -> Self {
         let (queue, waiting) = mpsc::channel(QUEUE);
         tokio::spawn(write(committer, waiting));
-        Self { queue }
+        Self { queue, noticed: Arc::default() }
     }
 
     /// Returns when the writer task has ended: it broke down, or its replica was fenced.
@@ -120,8 +135,18 @@ impl HistoryWriter {
     /// Nothing is stored then; see [`AppendError`].
     pub async fn append(&self, append: Append) -> Result<(), AppendError> {
         let (done, outcome) = oneshot::channel();
+        let notices = append.needs.as_ref().is_some_and(|needs| !needs.notices.is_empty());
         self.queue.send((append, done)).await.map_err(|_| AppendError::Closed)?;
-        outcome.await.map_err(|_| AppendError::Closed)?
+        let outcome = outcome.await.map_err(|_| AppendError::Closed)?;
+        if notices && outcome.is_ok() {
+            self.noticed.notify_one();
+        }
+        outcome
+    }
+
+    /// Returns when this process has committed a notice since it was last asked.
+    pub async fn noticed(&self) {
+        self.noticed.notified().await;
     }
 }
 

@@ -42,6 +42,7 @@ pub fn event(gid: &str, seq: i64) -> event::Model {
         code: String::new(),
         reason: String::new(),
         build_id: "test".into(),
+        detail: String::new(),
     }
 }
 
@@ -63,14 +64,14 @@ pub fn row(gid: &str, key: &str) -> Row {
         coordinator: "dtm".into(),
         created_at_us: 1,
         finished_at_us: 0,
-        owner: String::new(),
+        ..Row::default()
     }
 }
 
 /// A start of `plan` with this row.
 pub fn start(row: Row, plan: &Plan, reuse: Reuse) -> Append {
     let new = Some(NewTransaction { plan: plan.encode(), reuse });
-    Append { events: vec![event(&row.gid, 1)], row: Some(row), new }
+    Append { events: vec![event(&row.gid, 1)], row: Some(row), new, needs: None }
 }
 
 /// A start with this business key, and its gid.
@@ -82,13 +83,13 @@ pub fn started(key: &str, reuse: Reuse) -> (String, Append) {
 
 /// Further events of one that is there.
 pub fn more(gid: &str, seqs: impl IntoIterator<Item = i64>) -> Append {
-    Append { events: seqs.into_iter().map(|seq| event(gid, seq)).collect(), row: None, new: None }
+    Append { events: seqs.into_iter().map(|seq| event(gid, seq)).collect(), row: None, new: None, needs: None }
 }
 
 /// The append that ends it.
 pub fn end(gid: &str, key: &str, status: &str) -> Append {
     let row = Row { status: status.into(), is_open: false, finished_at_us: 9, ..row(gid, key) };
-    Append { events: vec![event(gid, 2)], row: Some(row), new: None }
+    Append { events: vec![event(gid, 2)], row: Some(row), new: None, needs: None }
 }
 
 /// What stood in the way of a start.

@@ -132,8 +132,9 @@ impl House {
             code: fact.code.clone(),
             reason: fact.reason.clone(),
             build_id: String::new(),
+            detail: fact.detail.clone(),
         };
-        let append = Append { events: vec![event], row: None, new: None };
+        let append = Append { events: vec![event], row: None, new: None, needs: None };
         self.engine.history().writer.append(append).await.unwrap();
     }
 
@@ -201,9 +202,9 @@ fn row(plan: &Plan) -> Row {
         is_open: true,
         needs_attention: false,
         coordinator: "dtm".into(),
-        owner: String::new(),
         created_at_us: 1,
         finished_at_us: 0,
+        ..Row::default()
     }
 }
 

@@ -30,6 +30,9 @@ impl Oracle<'_> {
             Fact::AttemptStarted { .. } | Fact::AttemptSucceeded { .. } | Fact::AttemptRefused { .. } => None,
             Fact::AttemptUnknown { .. } | Fact::Parked { .. } | Fact::Skipped { .. } => None,
             Fact::CancelRequested(_) | Fact::AttentionOpened { .. } | Fact::AttentionClosed { .. } => None,
+            Fact::Paused { .. } | Fact::Resumed(_) | Fact::OperatorRetry { .. } => None,
+            Fact::OperatorProposed { .. } | Fact::OperatorResolved { .. } => None,
+            Fact::OperatorAcknowledged { .. } | Fact::UndoAfterCommit(_) => None,
             Fact::Finished(_) => None,
         })
     }

@@ -9,7 +9,7 @@ use super::shape::{Act, Case, Fate, Shape};
 use crate::engine::answer::may_follow;
 use crate::engine::decide::{Answer, Decision, decide, next_ops};
 use crate::engine::{Cancelled, may_cancel, undo_decided};
-use crate::history::{Cause, Event, Fact, Standing, State, Verdict};
+use crate::history::{self, Cause, Event, Fact, Standing, State, Verdict};
 use crate::plan::{Mode, OpRef, Plan};
 use amends_dtm::Op;
 use std::collections::{BTreeMap, BTreeSet};
@@ -337,7 +337,7 @@ impl<'a> Run<'a> {
     fn cancel(&mut self) {
         if self.state.end.is_none() && may_cancel(&self.plan, &self.state) == Cancelled::Decided {
             let cause = Cause::Cancelled("c".into());
-            self.record(vec![Fact::CancelRequested("c".into()), undo_decided(&self.plan, cause)]);
+            self.record(vec![Fact::CancelRequested(history::Act::of("", "c")), undo_decided(&self.plan, cause)]);
         }
     }
 
