@@ -7,6 +7,7 @@ mod coordinator;
 mod demo;
 mod dev;
 mod exit;
+mod explain;
 mod json;
 mod lifeline;
 mod output;
@@ -57,6 +58,7 @@ enum Verb {
     Get(transactions::Get),
     List(transactions::List),
     Show(show::Show),
+    Explain(explain::Explain),
     Watch(watch::Watch),
     Wait(transactions::Wait),
     Cancel(transactions::Cancel),
@@ -97,6 +99,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Verb::Get(get) => get.run(format).await,
         Verb::List(list) => list.run(format).await,
         Verb::Show(show) => show.run(format).await,
+        Verb::Explain(explain) => explain.run(format).await,
         Verb::Watch(watch) => watch.run(format).await,
         Verb::Wait(wait) => wait.run(format).await,
         Verb::Cancel(cancel) => cancel.run(format).await,
@@ -130,6 +133,7 @@ mod tests {
             "amends get --business-key demo/1",
             "amends list --status running --status STATUS_FAILED --limit 3 --page-token abc",
             "amends show 018f0000-0000-7000-8000-000000000000 --output json",
+            "amends explain 018f0000-0000-7000-8000-000000000000 --output json",
             "amends watch 018f0000-0000-7000-8000-000000000000 --from-seq 5 --output json",
             "amends wait 018f0000-0000-7000-8000-000000000000 --timeout 5",
             "amends cancel 018f0000-0000-7000-8000-000000000000 --reason changed-mind",

@@ -7,6 +7,7 @@ mod config;
 pub mod coordinator;
 mod definitions;
 pub mod engine;
+mod explain;
 pub mod history;
 pub mod plan;
 pub mod relay;

@@ -1,6 +1,7 @@
 //! What clients and operators call. Translates, checks limits, and answers from the committed fold; decides nothing.
 
 mod error;
+mod explain;
 mod operations;
 mod start;
 mod start_own;

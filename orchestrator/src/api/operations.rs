@@ -1,6 +1,7 @@
 //! amends.v1.Operations: where everything is, and what the coordinator itself says.
 
 use super::error::ApiError;
+use super::explain;
 use crate::engine::Engine;
 use amends_proto::amends::v1::operations_server::Operations;
 use amends_proto::amends::v1::{
@@ -25,13 +26,16 @@ pub struct Addresses {
 pub struct OperationsService {
     engine: Arc<Engine>,
     addresses: Addresses,
+    /// Since when it serves, unix microseconds.
+    up_since_us: i64,
 }
 
 impl OperationsService {
     /// Operators' calls to `engine`.
     #[must_use]
     pub fn new(engine: Arc<Engine>, addresses: Addresses) -> Self {
-        Self { engine, addresses }
+        let up_since_us = engine.now_us();
+        Self { engine, addresses, up_since_us }
     }
 }
 
@@ -87,8 +91,9 @@ impl Operations for OperationsService {
         }))
     }
 
-    async fn explain(&self, _: Request<ExplainRequest>) -> Result<Response<ExplainResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
+    async fn explain(&self, request: Request<ExplainRequest>) -> Result<Response<ExplainResponse>, Status> {
+        let told = explain::answer(&self.engine, self.up_since_us, &request.into_inner().gid).await;
+        Ok(Response::new(told?))
     }
 
     async fn payloads(&self, _: Request<PayloadsRequest>) -> Result<Response<PayloadsResponse>, Status> {

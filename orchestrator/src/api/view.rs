@@ -149,7 +149,8 @@ fn op_view(live: &Live, state: &State, at: OpRef) -> Option<pb::Op> {
     })
 }
 
-fn attention(plan: &Plan, open: &Attention) -> pb::Attention {
+/// An open need for a person.
+pub fn attention(plan: &Plan, open: &Attention) -> pb::Attention {
     let branch_id = open.at.map(|at| plan.branch_id(at.step).as_str().to_owned());
     pb::Attention {
         cause: open.cause.clone(),
@@ -160,7 +161,7 @@ fn attention(plan: &Plan, open: &Attention) -> pb::Attention {
 }
 
 /// `None` for 0: it has not happened.
-fn time(unix_us: i64) -> Option<Timestamp> {
+pub fn time(unix_us: i64) -> Option<Timestamp> {
     let nanos = i32::try_from(unix_us.rem_euclid(1_000_000) * 1_000).unwrap_or(0);
     (unix_us > 0).then_some(Timestamp { seconds: unix_us.div_euclid(1_000_000), nanos })
 }
