@@ -8,6 +8,7 @@ pub mod coordinator;
 mod definitions;
 pub mod engine;
 mod explain;
+pub mod filter;
 pub mod history;
 pub mod plan;
 pub mod relay;

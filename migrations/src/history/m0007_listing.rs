@@ -33,7 +33,7 @@ const INDEXES: [(&str, &str); 4] = [
     ("global_transaction_is_open", "(gid) WHERE is_open"),
     ("global_transaction_shape", "(shape, gid)"),
     ("global_transaction_codes", "(codes, gid) WHERE codes <> ''"),
-    ("global_transaction_attempts", "(attempts, gid) WHERE attempts > 1"),
+    ("global_transaction_attempts", "(gid) WHERE attempts > 1"),
 ];
 
 #[async_trait::async_trait]

@@ -32,7 +32,7 @@ impl Marks {
         let waiting = steps().filter(|(step, _)| ops(step).any(|op| troubled(op) && op.ended_us == 0));
         Self {
             attempts: i32::try_from(attempts.unwrap_or(0)).unwrap_or(i32::MAX),
-            paused: false,
+            paused: state.paused.is_some(),
             codes: names(codes.map(|op| op.last_code.as_str())),
             waiting_for: names(waiting.map(|(_, planned)| planned.participant.as_str())),
         }
@@ -78,10 +78,8 @@ mod tests {
 
     fn after(facts: &[Fact]) -> Marks {
         let plan = samples::plan(Mode::Saga, 3, None);
-        let events: Vec<Event> = (1..)
-            .zip(facts)
-            .map(|(seq, fact)| Event { seq, time_us: seq, fact: fact.clone() })
-            .collect();
+        let events: Vec<Event> =
+            (1..).zip(facts).map(|(seq, fact)| Event { seq, time_us: seq, fact: fact.clone() }).collect();
         Marks::of(&plan, &State::fold(&plan, &events))
     }
 
