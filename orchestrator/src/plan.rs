@@ -2,8 +2,10 @@
 //! Knows the shape of a plan and its limits; must not know any service, nor how a plan is driven.
 
 mod order;
+mod policy;
 
 pub use order::StepSet;
+pub use policy::{MAX_ATTEMPT_MS, MAX_ATTEMPTS, MAX_FACTOR_PERCENT, MAX_JITTER_PERCENT, MAX_WAIT_MS};
 
 use amends_dtm::{BranchId, Gid, Op};
 use amends_proto::amends::v1 as pb;
@@ -56,6 +58,9 @@ pub enum PlanError {
     /// The gid is not one.
     #[error("the plan's gid is malformed")]
     Gid,
+    /// Its time is negative.
+    #[error("the plan's timeout_ms is negative")]
+    Timeout,
     /// Neither SAGA nor TCC.
     #[error("the plan's mode is neither SAGA nor TCC")]
     Mode,
@@ -74,6 +79,9 @@ impl Plan {
         if body.mode() == Mode::Unspecified {
             return Err(PlanError::Mode);
         }
+        if body.timeout_ms < 0 {
+            return Err(PlanError::Timeout);
+        }
         if body.steps.is_empty() || body.steps.len() > MAX_STEPS {
             return Err(PlanError::StepCount(body.steps.len()));
         }
@@ -81,6 +89,7 @@ impl Plan {
             check_step(index, step, body.mode())?;
         }
         let order = Order::of(&body)?;
+        policy::check_giving_up(&body, &order)?;
         let hash = Sha256::digest(body.encode_to_vec()).into();
         Ok(Self { body, gid, hash, order })
     }
@@ -227,9 +236,9 @@ fn check_step(index: StepIndex, step: &pb::PlanStep, mode: Mode) -> Result<(), P
     if step.payload.len() > MAX_PAYLOAD_BYTES {
         return fail("the payload is too large");
     }
-    match step.policy {
-        Some(policy) if policy.attempt_timeout_ms > 0 && policy.initial_interval_ms > 0 => Ok(()),
-        Some(_) | None => fail("the policy lacks an attempt timeout or an interval"),
+    match &step.policy {
+        Some(policy) => policy::check(step, policy).or_else(fail),
+        None => fail("the policy lacks an attempt timeout or an interval"),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::error::ApiError;
 use super::start::{Asked, Caller, Started, launch, limits};
-use crate::definitions::own::{self, OwnStep};
+use crate::definitions::own::{self, OwnStep, Terms};
 use crate::definitions::{Order, StepTimes};
 use crate::engine::Engine;
 use crate::history::{Reuse, Row};
@@ -22,6 +22,7 @@ struct Own<'a> {
     reuse: i32,
     steps: Vec<OwnStep<'a>>,
     wait_ms: i32,
+    timeout_ms: i32,
     /// Digest of the steps as they stand in the request.
     steps_digest: Vec<u8>,
 }
@@ -40,6 +41,7 @@ pub async fn saga(
         reuse: request.reuse,
         steps: request.steps.iter().map(OwnStep::from).collect(),
         wait_ms: request.wait_ms,
+        timeout_ms: request.timeout_ms,
         steps_digest: digest(&request.steps),
     };
     start(engine, times, caller, &own).await
@@ -59,6 +61,7 @@ pub async fn tcc(
         reuse: request.reuse,
         steps: request.steps.iter().map(OwnStep::from).collect(),
         wait_ms: request.wait_ms,
+        timeout_ms: request.timeout_ms,
         steps_digest: digest(&request.steps),
     };
     start(engine, times, caller, &own).await
@@ -83,9 +86,13 @@ async fn start(
         times,
         participants: &participants,
     };
-    let planned = own::plan(&order, &own.steps, reuse)?;
+    let planned = own::plan(&order, &own.steps, Terms { reuse, timeout_ms: own.timeout_ms })?;
     let rest = format!("{}|{reuse:?}|{}", own.mode.as_str_name(), own.business_key);
-    let digest = [own.steps_digest.as_slice(), Sha256::digest(rest).as_slice()].concat();
+    let mut digest = [own.steps_digest.as_slice(), Sha256::digest(rest).as_slice()].concat();
+    // Only where there is one: what was asked before there were any keeps its digest.
+    if own.timeout_ms > 0 {
+        digest.extend(own.timeout_ms.to_be_bytes());
+    }
     launch(engine, &Asked { caller, request_id: own.request_id, digest }, planned).await
 }
 
@@ -107,8 +114,15 @@ fn digest<M: Message>(steps: &[M]) -> Vec<u8> {
     hasher.finalize().to_vec()
 }
 
-/// What differs between two requests that have mode and key in common: the steps come first in a digest.
+/// What differs between two requests that have mode and key in common: the parts of a digest, in their order.
 pub fn difference(asked: &Row, earlier: &Row) -> &'static str {
-    let steps = |row: &Row| row.request_digest.get(..Sha256::output_size()).map(<[u8]>::to_vec);
-    if steps(asked) == steps(earlier) { "reuse" } else { "steps" }
+    let whole = Sha256::output_size();
+    let differs = |part: std::ops::Range<usize>| {
+        asked.request_digest.get(part.clone()) != earlier.request_digest.get(part)
+    };
+    match (differs(0..whole), differs(whole..2 * whole)) {
+        (true, _) => "steps",
+        (false, true) => "reuse",
+        (false, false) => "timeout_ms",
+    }
 }

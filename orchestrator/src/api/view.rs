@@ -127,7 +127,7 @@ fn step_view(live: &Live, state: &State, step: StepIndex) -> pb::Step {
 
 /// `None` for an op that nobody has begun.
 fn op_view(live: &Live, state: &State, at: OpRef) -> Option<pb::Op> {
-    let OpState { standing, attempts, last_code, last_reason, started_us, ended_us } = state.op(at);
+    let OpState { standing, attempts, last_code, last_reason, started_us, ended_us, .. } = state.op(at);
     let running = live.running(at).is_some();
     let shown = match standing {
         Standing::Succeeded | Standing::SucceededLate => pb::OpState::Succeeded,

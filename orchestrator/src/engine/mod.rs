@@ -4,6 +4,7 @@
 mod answer;
 mod auditor;
 mod cache;
+mod deadline;
 mod decide;
 mod drive;
 mod feed;
@@ -24,6 +25,7 @@ pub use decide::{Answer, Decision, InFlight, decide, next_ops};
 pub use feed::Subscription;
 pub use lanes::{AddressError, Lane, Lanes, code_name};
 pub use live::{Happened, Live};
+pub use op::{Done, Judgement, Limit, Retry};
 pub use waits::{Rule, Scope, Wait, Waiting, Waits, Why};
 
 use crate::coordinator::Coordinators;
@@ -175,6 +177,7 @@ impl Engine {
             return Err(error);
         }
         self.set_going(&live);
+        self.keep_time(&live);
         Ok(live)
     }
 
@@ -241,6 +244,7 @@ impl Engine {
             return known;
         }
         self.take_up(&live);
+        self.keep_time(&live);
         live
     }
 

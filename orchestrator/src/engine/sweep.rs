@@ -2,11 +2,12 @@
 //! should have gone on with. Every question "who moves this gid next?" ends here.
 
 use super::answer::may_follow;
-use super::op::attempt_timeout;
+use super::op::Retry;
 use super::{Engine, Live, silence};
 use crate::coordinator::{CoordinatorError, CoordinatorStatus};
 use crate::history::{Cause, READ_AT_ONCE, ReadError, State, Verdict};
-use crate::plan::Mode;
+use crate::plan::{Mode, OpRef};
+use amends_dtm::Op;
 use futures::StreamExt as _;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -69,7 +70,10 @@ impl Engine {
     /// that each call has; two of one op at once are never made.
     pub(super) async fn until_calls_of_others_ended(&self, live: &Live) {
         let Some(since) = self.tenure().doubtful_since(&live.base().gid) else { return };
-        let timeouts = (0..live.plan.steps().len()).map(|step| attempt_timeout(&live.plan.policy(step)));
+        let plan = &live.plan;
+        let ops = (0..plan.steps().len())
+            .flat_map(|step| [plan.forward_op(), Op::Confirm, plan.undo_op()].map(|op| OpRef { step, op }));
+        let timeouts = ops.map(|at| Retry::of(plan, at).attempt_timeout);
         tokio::time::sleep_until(since + timeouts.max().unwrap_or_default()).await;
     }
 

@@ -21,6 +21,8 @@ pub enum Cause {
     Timeout(String),
     /// A TCC's tries were under way when the orchestrator died.
     Crash(String),
+    /// A step that is safe to give up was tried as often as its policy allows; the text says which.
+    GivenUp(String),
 }
 
 impl Cause {
@@ -33,6 +35,7 @@ impl Cause {
             Self::Deadline(_) => "deadline",
             Self::Timeout(_) => "timeout",
             Self::Crash(_) => "crash",
+            Self::GivenUp(_) => "given_up",
         }
     }
 
@@ -44,7 +47,8 @@ impl Cause {
             | Self::Cancelled(text)
             | Self::Deadline(text)
             | Self::Timeout(text)
-            | Self::Crash(text) => text,
+            | Self::Crash(text)
+            | Self::GivenUp(text) => text,
         }
     }
 
@@ -57,6 +61,7 @@ impl Cause {
             "deadline" => Self::Deadline(text),
             "timeout" => Self::Timeout(text),
             "crash" => Self::Crash(text),
+            "given_up" => Self::GivenUp(text),
             _ => return None,
         })
     }
@@ -346,6 +351,7 @@ mod tests {
             Fact::UndoDecided(Cause::Refused("A|b: c".into())),
             Fact::UndoDecided(Cause::Deadline(String::new())),
             Fact::UndoDecided(Cause::Timeout("t".into())),
+            Fact::UndoDecided(Cause::GivenUp("g".into())),
             Fact::AttemptStarted { at, attempt: 2 },
             Fact::AttemptSucceeded { at, attempt: 2 },
             Fact::AttemptRefused { at, attempt: 1, reason: "R|x".into() },

@@ -46,6 +46,10 @@ pub struct OpState {
     pub standing: Standing,
     /// Number of the newest attempt.
     pub attempts: u32,
+    /// Attempts whose outcome is unknown, of those that are recorded.
+    pub failures: u32,
+    /// Number of the newest of them: a repeated fact counts once.
+    failed_attempt: u32,
     /// gRPC code name and text of the newest finished attempt.
     pub last_code: String,
     /// See `last_code`.
@@ -233,8 +237,8 @@ impl State {
                 self.close(*at, Standing::Refused, event.time_us);
                 self.note(*at, "ABORTED", reason);
             }
-            Fact::AttemptUnknown { at, code, reason, .. } => {
-                self.wait(*at);
+            Fact::AttemptUnknown { at, attempt, code, reason } => {
+                self.fail(*at, *attempt);
                 self.note(*at, code, reason);
             }
             Fact::Parked { at, reason, .. } => {
@@ -355,6 +359,14 @@ impl State {
         }
     }
 
+    fn fail(&mut self, at: OpRef, attempt: u32) {
+        self.wait(at);
+        let op = self.steps[at.step].op_mut(at.op);
+        if attempt > op.failed_attempt {
+            (op.failures, op.failed_attempt) = (op.failures + 1, attempt);
+        }
+    }
+
     fn note(&mut self, at: OpRef, code: &str, reason: &str) {
         let op = self.steps[at.step].op_mut(at.op);
         code.clone_into(&mut op.last_code);
@@ -428,9 +440,11 @@ impl State {
                 let undone = (0..self.steps.len()).all(|step| self.undone(plan, step));
                 undone.then_some(match cause {
                     Cause::Cancelled(_) => End::Cancelled,
-                    Cause::Refused(_) | Cause::Deadline(_) | Cause::Timeout(_) | Cause::Crash(_) => {
-                        End::Failed
-                    }
+                    Cause::Refused(_)
+                    | Cause::Deadline(_)
+                    | Cause::Timeout(_)
+                    | Cause::Crash(_)
+                    | Cause::GivenUp(_) => End::Failed,
                 })
             }
             (Verdict::Open, Mode::Saga) => all(Op::Action).then_some(End::Succeeded),

@@ -2,6 +2,7 @@
 
 pub mod graphs;
 mod own;
+mod policies;
 pub mod world;
 
 use amends_dtm::plan_mac::PlanMacKey;

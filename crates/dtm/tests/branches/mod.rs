@@ -1,6 +1,6 @@
 //! Branches that record every call and answer by a script, OK unless told otherwise. They decode nothing.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -33,7 +33,7 @@ pub struct Call {
 #[derive(Default)]
 struct State {
     calls: Mutex<Vec<Call>>,
-    script: Mutex<HashMap<(String, String), Scripted>>,
+    script: Mutex<HashMap<(String, String), VecDeque<Scripted>>>,
     count: watch::Sender<usize>,
 }
 
@@ -84,7 +84,26 @@ impl Branches {
         Gate(gate)
     }
 
+    /// So many next calls of this op of this branch are answered so; later ones are answered OK.
+    #[allow(dead_code, reason = "as `hold`")]
+    pub fn answers(&self, count: usize, (op, branch_id): (&str, &str), code: Code, message: &str) {
+        let scripted = std::iter::repeat_with(|| Scripted::Now(Status::new(code, message)));
+        self.script_all(op, branch_id, scripted.take(count).collect());
+    }
+
+    /// So many next calls of this op of this branch are answered OK when the gate is dropped.
+    #[allow(dead_code, reason = "as `hold`")]
+    pub fn hold_all(&self, count: usize, op: &str, branch_id: &str) -> Gate {
+        let (gate, held) = watch::channel(());
+        self.script_all(op, branch_id, (0..count).map(|_| Scripted::Held(held.clone())).collect());
+        Gate(gate)
+    }
+
     fn script(&self, op: &str, branch_id: &str, scripted: Scripted) {
+        self.script_all(op, branch_id, VecDeque::from([scripted]));
+    }
+
+    fn script_all(&self, op: &str, branch_id: &str, scripted: VecDeque<Scripted>) {
         self.state.script.lock().unwrap().insert((op.to_owned(), branch_id.to_owned()), scripted);
     }
 
@@ -178,7 +197,7 @@ impl UnaryService<Bytes> for Record {
         let key = (call.op.clone(), call.branch_id.clone());
         self.state.calls.lock().unwrap().push(call);
         self.state.count.send_modify(|count| *count += 1);
-        let scripted = self.state.script.lock().unwrap().remove(&key);
+        let scripted = self.state.script.lock().unwrap().get_mut(&key).and_then(VecDeque::pop_front);
         Box::pin(async move {
             match scripted {
                 Some(Scripted::Now(status)) => return Err(status),

@@ -1,20 +1,30 @@
 //! What each step of the caller's own must be by itself: texts, method names, times, and a participant on the
 //! allow-list. Knows limits only.
 
-use super::{OwnError, OwnStep};
+use super::{DEFAULT_LONGEST_MS, DEFAULT_WAIT_MS, OwnError, OwnStep, Terms};
 use crate::definitions::Order;
-use crate::plan::{MAX_PAYLOAD_BYTES, MAX_STEPS, Mode};
+use crate::plan::{
+    MAX_ATTEMPT_MS, MAX_ATTEMPTS, MAX_FACTOR_PERCENT, MAX_JITTER_PERCENT, MAX_PAYLOAD_BYTES, MAX_STEPS,
+    MAX_WAIT_MS, Mode,
+};
 use amends_card_number::holds_card_number;
+use amends_proto::amends::v1::RetryPolicy;
 use std::collections::BTreeSet;
 
 /// Longest name of a step or participant: as every name (payments-domain.md §2).
 const MAX_NAME: usize = 64;
 /// Longest full name of a method: it stands in each view of the step.
 const MAX_METHOD: usize = 200;
-/// Longest attempt: it holds a place in its participant's lane for so long.
-const MAX_ATTEMPT_MS: i32 = 60_000;
-/// Longest time of a forward op: a day.
-const MAX_STEP_MS: i32 = 86_400_000;
+/// Longest time of a whole global transaction: a week.
+const MAX_WHOLE_MS: i32 = 604_800_000;
+
+/// Checks what is asked of the whole.
+pub fn whole(terms: Terms) -> Result<(), OwnError> {
+    if !(0..=MAX_WHOLE_MS).contains(&terms.timeout_ms) {
+        return Err(OwnError::Whole { field: "timeout_ms", what: format!("must be 0 to {MAX_WHOLE_MS}") });
+    }
+    Ok(())
+}
 
 /// Checks all steps by themselves.
 pub fn all(steps: &[OwnStep<'_>], order: &Order<'_>) -> Result<(), OwnError> {
@@ -41,8 +51,16 @@ pub fn all(steps: &[OwnStep<'_>], order: &Order<'_>) -> Result<(), OwnError> {
         if !(0..=MAX_ATTEMPT_MS).contains(&step.timeout_ms) {
             return wrong("timeout_ms", format!("must be 0 to {MAX_ATTEMPT_MS}"));
         }
-        if !(0..=MAX_STEP_MS).contains(&step.step_timeout_ms) {
-            return wrong("step_timeout_ms", format!("must be 0 to {MAX_STEP_MS}"));
+        if !(0..=MAX_WAIT_MS).contains(&step.step_timeout_ms) {
+            return wrong("step_timeout_ms", format!("must be 0 to {MAX_WAIT_MS}"));
+        }
+        for (field, retry) in step.retries {
+            let what = retry.as_ref().and_then(misfit);
+            what.map_or(Ok(()), |what| wrong(field, what))?;
+        }
+        if step.safe_to_give_up && (step.pivot || step.undo.is_empty()) {
+            let what = "is only for a step before the pivot that can be undone";
+            return wrong("safe_to_give_up", what.to_owned());
         }
     }
     Ok(())
@@ -103,4 +121,28 @@ fn is_method(name: &str) -> bool {
     };
     let parts = name.split_once('/');
     parts.is_some_and(|(service, method)| service.split('.').all(is_word) && is_word(method))
+}
+
+/// What of a retry policy is out of range.
+fn misfit(retry: &RetryPolicy) -> Option<String> {
+    let ranges = [
+        ("initial_interval_ms", retry.initial_interval_ms, 0, MAX_WAIT_MS),
+        ("max_interval_ms", retry.max_interval_ms, 0, MAX_WAIT_MS),
+        ("jitter_percent", retry.jitter_percent.unwrap_or_default(), 0, MAX_JITTER_PERCENT),
+        ("max_attempts", retry.max_attempts, 0, MAX_ATTEMPTS),
+        ("total_ms", retry.total_ms.unwrap_or_default(), 0, MAX_WAIT_MS),
+        ("attempt_timeout_ms", retry.attempt_timeout_ms, 0, MAX_ATTEMPT_MS),
+    ];
+    let out = ranges.into_iter().find(|(_, value, least, most)| !(*least..=*most).contains(value));
+    if let Some((field, _, least, most)) = out {
+        return Some(format!("{field} must be {least} to {most}"));
+    }
+    if retry.factor_percent != 0 && !(100..=MAX_FACTOR_PERCENT).contains(&retry.factor_percent) {
+        return Some(format!("factor_percent must be 100 to {MAX_FACTOR_PERCENT}, or 0 for 200"));
+    }
+    let or = |value: i32, default: i32| if value == 0 { default } else { value };
+    let first = or(retry.initial_interval_ms, DEFAULT_WAIT_MS);
+    let longest = or(retry.max_interval_ms, DEFAULT_LONGEST_MS);
+    (first > longest)
+        .then(|| format!("initial_interval_ms is {first}, more than max_interval_ms, which is {longest}"))
 }

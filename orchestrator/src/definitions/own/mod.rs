@@ -8,7 +8,7 @@ use super::{DefinitionError, Order, Planned};
 use crate::history::Reuse;
 use crate::plan::{Mode, Plan, PlanError};
 use amends_dtm::BranchId;
-use amends_proto::amends::v1::{self as pb, PlanStep, SagaStep, StepPolicy, TccStep};
+use amends_proto::amends::v1::{self as pb, PlanStep, RetryPolicy, SagaStep, StepPolicy, TccStep};
 use bytes::Bytes;
 
 /// Name of the definition that such global transactions are shown with.
@@ -17,6 +17,19 @@ pub const NAME: &str = "own";
 const VERSION: i32 = 0;
 /// An attempt whose time the caller does not name (orchestration.md item 4).
 const DEFAULT_ATTEMPT_MS: i32 = 3_000;
+/// The first wait, the longest, and the time after which a person is called, where the caller names none (item 3).
+const DEFAULT_WAIT_MS: i32 = 100;
+const DEFAULT_LONGEST_MS: i32 = 30_000;
+const DEFAULT_TOTAL_MS: i32 = 600_000;
+
+/// What the caller wants of the whole.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms {
+    /// When the business key may be used again.
+    pub reuse: Reuse,
+    /// Of the whole global transaction; 0 = none.
+    pub timeout_ms: i32,
+}
 
 /// A step as the caller wrote it, whatever the mode.
 #[derive(Debug, Clone, Copy)]
@@ -33,6 +46,9 @@ pub struct OwnStep<'a> {
     step_timeout_ms: i32,
     after: &'a [String],
     pivot: bool,
+    /// How forward op, confirm and undo are repeated, with their field names in the request.
+    retries: [(&'static str, Option<RetryPolicy>); 3],
+    safe_to_give_up: bool,
 }
 
 impl<'a> From<&'a SagaStep> for OwnStep<'a> {
@@ -49,6 +65,8 @@ impl<'a> From<&'a SagaStep> for OwnStep<'a> {
             step_timeout_ms: step.step_timeout_ms,
             after: &step.after,
             pivot: step.pivot,
+            retries: [("retry", step.retry), ("", None), ("compensate_retry", step.compensate_retry)],
+            safe_to_give_up: step.safe_to_give_up,
         }
     }
 }
@@ -67,6 +85,12 @@ impl<'a> From<&'a TccStep> for OwnStep<'a> {
             step_timeout_ms: step.step_timeout_ms,
             after: &step.after,
             pivot: false,
+            retries: [
+                ("retry", step.retry),
+                ("confirm_retry", step.confirm_retry),
+                ("cancel_retry", step.cancel_retry),
+            ],
+            safe_to_give_up: step.safe_to_give_up,
         }
     }
 }
@@ -95,6 +119,14 @@ pub enum OwnError {
         /// Name of the field.
         field: &'static str,
     },
+    /// What is asked of the whole is wrong.
+    #[error("{field}: {what}")]
+    Whole {
+        /// Name of the field.
+        field: &'static str,
+        /// What is wrong with it.
+        what: String,
+    },
     /// Steps that wait for each other.
     #[error("after: these steps wait for each other: {0}")]
     Cycle(String),
@@ -112,10 +144,11 @@ pub enum OwnError {
 ///
 /// # Errors
 /// Names the step, and what is wrong with it.
-pub fn plan(order: &Order<'_>, steps: &[OwnStep<'_>], reuse: Reuse) -> Result<Planned, DefinitionError> {
+pub fn plan(order: &Order<'_>, steps: &[OwnStep<'_>], terms: Terms) -> Result<Planned, DefinitionError> {
     if order.mode == Mode::Unspecified {
         return Err(DefinitionError::Mode);
     }
+    check::whole(terms)?;
     check::all(steps, order)?;
     let arranged = arrange::arrange(steps)?;
     let place_of = |step: usize| arranged.order.iter().position(|it| *it == step).unwrap_or(step);
@@ -140,10 +173,11 @@ pub fn plan(order: &Order<'_>, steps: &[OwnStep<'_>], reuse: Reuse) -> Result<Pl
         traceparent: order.traceparent.to_owned(),
         created_at_us: order.now_us,
         graph: arranged.graph,
+        timeout_ms: terms.timeout_ms,
         ..pb::Plan::default()
     };
     let plan = Plan::new(body).map_err(|error| misfit(error, steps, &arranged.order))?;
-    Ok(Planned { plan, reuse })
+    Ok(Planned { plan, reuse: terms.reuse })
 }
 
 fn to_plan(step: &OwnStep<'_>, order: &Order<'_>) -> PlanStep {
@@ -152,6 +186,9 @@ fn to_plan(step: &OwnStep<'_>, order: &Order<'_>) -> PlanStep {
         Mode::Saga | Mode::Unspecified => 0,
     };
     let or = |asked: i32, default: i32| if asked == 0 { default } else { asked };
+    let [(_, retry), (_, confirm), (_, undo)] = step.retries;
+    let retry = retry.unwrap_or_default();
+    let attempt_ms = retry.attempt_timeout_ms;
     PlanStep {
         name: step.name.to_owned(),
         participant: step.participant.to_owned(),
@@ -161,12 +198,17 @@ fn to_plan(step: &OwnStep<'_>, order: &Order<'_>) -> PlanStep {
         payload: step.payload.clone(),
         pivot: step.pivot,
         policy: Some(StepPolicy {
-            attempt_timeout_ms: or(step.timeout_ms, DEFAULT_ATTEMPT_MS),
+            attempt_timeout_ms: or(attempt_ms, or(step.timeout_ms, DEFAULT_ATTEMPT_MS)),
             step_timeout_ms: or(step.step_timeout_ms, default_step_ms),
-            initial_interval_ms: 100,
-            max_interval_ms: 30_000,
-            attention_after_ms: 600_000,
-            ..StepPolicy::default()
+            initial_interval_ms: or(retry.initial_interval_ms, DEFAULT_WAIT_MS),
+            max_interval_ms: or(retry.max_interval_ms, DEFAULT_LONGEST_MS),
+            attention_after_ms: retry.total_ms.unwrap_or(DEFAULT_TOTAL_MS),
+            factor_percent: retry.factor_percent,
+            jitter_percent: retry.jitter_percent,
+            max_attempts: retry.max_attempts,
+            safe_to_give_up: step.safe_to_give_up,
+            undo,
+            confirm,
         }),
         // Nobody here knows whether the participant keeps guards (design.md §7).
         durable_start: true,
@@ -182,9 +224,11 @@ fn misfit(error: PlanError, steps: &[OwnStep<'_>], order: &[usize]) -> Definitio
             Some(&index) => OwnError::Misfit { step: check::label(steps, index), what }.into(),
             None => PlanError::Step { branch_id, what }.into(),
         },
-        error @ (PlanError::StepCount(_) | PlanError::Gid | PlanError::Mode | PlanError::Decode(_)) => {
-            error.into()
-        }
+        error @ (PlanError::StepCount(_)
+        | PlanError::Gid
+        | PlanError::Mode
+        | PlanError::Timeout
+        | PlanError::Decode(_)) => error.into(),
     }
 }
 

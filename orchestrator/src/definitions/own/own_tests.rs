@@ -44,7 +44,7 @@ fn planned(mode: Mode, key: &str, steps: &[OwnStep<'_>]) -> Result<Planned, Defi
         times: StepTimes { pivot_timeout_ms: 60_000, try_timeout_ms: 10_000 },
         participants: &["shop", "bank"],
     };
-    plan(&order, steps, Reuse::Always)
+    plan(&order, steps, Terms { reuse: Reuse::Always, timeout_ms: 0 })
 }
 
 fn saga(steps: &[SagaStep]) -> Result<Plan, DefinitionError> {

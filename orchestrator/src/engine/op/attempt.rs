@@ -5,7 +5,6 @@ use super::super::lanes::{Answered, Attempt, branch_headers};
 use super::Run;
 use crate::plan::Mode;
 use amends_dtm::Outcome;
-use amends_proto::amends::v1::StepPolicy;
 use std::time::Duration;
 use tonic::metadata::MetadataValue;
 
@@ -42,7 +41,7 @@ impl Run<'_> {
         {
             headers.insert("traceparent", traceparent);
         }
-        let timeout = attempt_timeout(&self.policy);
+        let timeout = self.retry.attempt_timeout;
         let method = plan.method(self.at);
         let call = lane.call(Attempt { method, payload: step.payload.clone(), headers, timeout });
         tokio::pin!(call);
@@ -57,9 +56,4 @@ impl Run<'_> {
             }
         }
     }
-}
-
-/// How long one call may take, there and here.
-pub(in crate::engine) fn attempt_timeout(policy: &StepPolicy) -> Duration {
-    Duration::from_millis(u64::try_from(policy.attempt_timeout_ms).unwrap_or(3_000))
 }

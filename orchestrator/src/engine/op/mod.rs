@@ -2,24 +2,28 @@
 //! own: no caller that gives up can stop it.
 
 mod attempt;
+mod attention;
+mod limits;
 mod outcome;
+mod policy;
 mod wait;
 
-pub(super) use attempt::attempt_timeout;
+pub(super) use attention::BEHIND_DEADLINE;
+pub(super) use limits::is_payment;
+pub(super) use outcome::last_try;
+pub use policy::{Done, Judgement, Limit, Retry};
 
 use super::lanes::Answered;
 use super::{Engine, Happened, Live, Rule};
 use crate::history::{AppendError, Fact, State, Verdict};
 use crate::plan::{Mode, OpRef};
 use amends_dtm::Op;
-use amends_proto::amends::v1::StepPolicy;
 use attempt::Begun;
-use backon::ExponentialBackoff;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
-use wait::waits;
+use wait::Room;
 
 /// Between two tries to make an outcome durable while the store is away.
 const STORE_RETRY: Duration = Duration::from_millis(200);
@@ -36,13 +40,14 @@ struct Run<'a> {
     engine: &'a Arc<Engine>,
     live: &'a Arc<Live>,
     at: OpRef,
-    policy: StepPolicy,
+    retry: Retry,
     began: Instant,
     attempt: u32,
-    waits: ExponentialBackoff,
+    failures: u32,
+    /// When the next attempt is due, where the wait for it was interrupted, and the rule that set it.
+    due: Option<(Instant, Rule)>,
     pokes: watch::Receiver<u64>,
     last_answer: String,
-    attention: bool,
 }
 
 impl Engine {
@@ -110,51 +115,60 @@ impl Drop for Claimed<'_> {
 }
 
 impl<'a> Run<'a> {
+    /// Its counts and its time go on where an earlier process left off: a restart must not give a pivot another minute.
     fn new(engine: &'a Arc<Engine>, live: &'a Arc<Live>, at: OpRef) -> Self {
-        let policy = live.plan.policy(at.step);
         let state = live.state();
         let op = state.op(at);
-        let waits = waits(&policy);
-        // Its time goes on where an earlier process left off: a restart must not give a pivot another minute.
         let before_us = if op.started_us > 0 { engine.now_us().saturating_sub(op.started_us) } else { 0 };
         let before = Duration::from_micros(u64::try_from(before_us).unwrap_or(0));
-        let began = Instant::now().checked_sub(before).unwrap_or_else(Instant::now);
-        let (attempt, pokes, last_answer) = (op.attempts, live.pokes(), String::new());
-        Self { engine, live, at, policy, began, attempt, waits, pokes, last_answer, attention: false }
+        Self {
+            engine,
+            live,
+            at,
+            retry: Retry::of(&live.plan, at),
+            began: Instant::now().checked_sub(before).unwrap_or_else(Instant::now),
+            attempt: op.attempts,
+            failures: op.failures,
+            due: None,
+            pokes: live.pokes(),
+            last_answer: String::new(),
+        }
     }
 
     /// False = nothing can be recorded any more.
     async fn until_over(mut self) -> bool {
         self.engine.until_calls_of_others_ended(self.live).await;
         loop {
-            self.pokes.mark_unchanged();
-            let (wait, rule) = match self.once().await {
+            match self.once().await {
                 Ok(Next::Over) => return true,
-                Ok(Next::Again(wait, rule)) => (wait, rule),
+                Ok(Next::Again(wait, rule)) => self.sleep(wait, rule).await,
                 Err(AppendError::Closed | AppendError::Conflict(_)) => return false,
-                Err(AppendError::Store(_)) => (STORE_RETRY, Rule::Store),
-            };
-            self.sleep(wait, rule).await;
+                Err(AppendError::Store(_)) => self.sleep(STORE_RETRY, Rule::Store).await,
+            }
         }
     }
 
-    fn is_forward(&self) -> bool {
-        matches!(self.at.op, Op::Action | Op::Try)
-    }
-
-    /// Only undo is wanted once it is decided; anything is over when the global transaction is.
+    /// Only undo is wanted once it is decided; anything is over when the global transaction is, or when the op has an
+    /// outcome from elsewhere.
     fn unwanted(&self, state: &State) -> bool {
-        state.end.is_some() || (state.undoing() && self.at.op != self.live.plan.undo_op())
+        let turned = state.undoing() && self.at.op != self.live.plan.undo_op();
+        state.end.is_some() || turned || state.op(self.at).ended_us > 0
     }
 
     async fn once(&mut self) -> Result<Next, AppendError> {
         if self.unwanted(&self.live.state()) {
             return Ok(Next::Over);
         }
-        if self.deadline().is_some_and(|deadline| deadline <= Instant::now()) {
-            return self.give_up().await;
+        if let Some(next) = self.keep_limits().await? {
+            return Ok(next);
         }
-        let Some(_room) = self.room().await else {
+        if let Some((due, rule)) = self.due.take()
+            && !self.pokes.has_changed().unwrap_or(false)
+        {
+            return Ok(Next::Again(due.saturating_duration_since(Instant::now()), rule));
+        }
+        self.pokes.mark_unchanged();
+        let Room::Got(_room) = self.room().await else {
             return Ok(Next::Again(Duration::ZERO, Rule::Interval));
         };
         if self.unwanted(&self.live.state()) {
@@ -195,4 +209,8 @@ impl<'a> Run<'a> {
     fn started(&self, time_us: i64) -> Happened {
         Happened { time_us: Some(time_us), fact: Fact::AttemptStarted { at: self.at, attempt: self.attempt } }
     }
+}
+
+fn is_forward(op: Op) -> bool {
+    matches!(op, Op::Action | Op::Try)
 }

@@ -4,7 +4,9 @@
 use super::super::lanes::Answered;
 use super::super::{Happened, Rule, undo_decided};
 use super::attempt::Begun;
-use super::{Next, Run, STORE_RETRY};
+use super::attention::{is_called, need_at, open, over};
+use super::policy::Judgement;
+use super::{Next, Run, STORE_RETRY, is_forward};
 use crate::history::{AppendError, Cause, Fact, Standing, State, Verdict, bounded};
 use crate::plan::OpRef;
 use amends_dtm::{Op, Outcome};
@@ -32,7 +34,7 @@ impl Run<'_> {
                 facts.push(Fact::AttemptSucceeded { at, attempt }.into());
                 Next::Over
             }
-            Outcome::Refused if self.is_forward() => {
+            Outcome::Refused if is_forward(at.op) => {
                 facts.push(Fact::AttemptRefused { at, attempt, reason: reason.clone() }.into());
                 Next::Over
             }
@@ -42,22 +44,32 @@ impl Run<'_> {
                 } else {
                     facts.clear();
                 }
-                Next::Again(self.next_wait().min(IN_PROGRESS_CAP), Rule::InProgress)
+                Next::Again(self.next_wait(attempt).min(IN_PROGRESS_CAP), Rule::InProgress)
             }
             // A second phase cannot be refused: whatever it answers, it is asked again.
             Outcome::Refused | Outcome::Unknown => {
                 let code = answered.code.to_owned();
-                if self.is_news(&format!("{code} {reason}")) {
+                self.failures += 1;
+                // What counts towards a limit has to count after a restart too.
+                let counts = self.retry.max_attempts.is_some_and(|most| self.failures <= most);
+                if self.is_news(&format!("{code} {reason}")) || counts {
                     facts.push(Fact::AttemptUnknown { at, attempt, code, reason: reason.clone() }.into());
                 } else {
                     facts.clear();
                 }
-                Next::Again(self.next_wait(), Rule::Interval)
+                Next::Again(self.next_wait(self.failures), Rule::Interval)
             }
         };
-        self.add_attention(&next, &answered, &mut facts);
-        self.record_until_durable(facts, &answered, reason).await?;
-        Ok(next)
+        self.record_until_durable(facts, &answered).await?;
+        Ok(self.unless_given_up(next))
+    }
+
+    /// What is given up waits for no other attempt.
+    fn unless_given_up(&self, next: Next) -> Next {
+        match (next, self.retry.judge(&self.done())) {
+            (Next::Again(_, rule), Judgement::GiveUp(_)) => Next::Again(Duration::ZERO, rule),
+            (next, Judgement::GoOn(_) | Judgement::GiveUp(_)) => next,
+        }
     }
 
     /// The same answer again is not another event, or days of waiting would fill the store: after the first ones only
@@ -73,25 +85,11 @@ impl Run<'_> {
         &self,
         facts: Vec<Happened>,
         answered: &Answered,
-        reason: String,
     ) -> Result<(), AppendError> {
-        let plan = &self.live.plan;
-        let turns =
-            answered.outcome == Outcome::Refused && self.is_forward() && !plan.behind_pivot(self.at.step);
         loop {
             let decide = |state: &State| {
                 let mut facts = facts.clone();
-                if turns && !state.undoing() {
-                    facts.push(undo_decided(plan, Cause::Refused(bounded(&reason))).into());
-                }
-                facts.extend(attention_over(state, self.at, answered.outcome));
-                if answered.outcome == Outcome::Succeeded && last_try(state, self.at) {
-                    facts.push(Fact::SubmitDecided.into());
-                    // Nobody else has a say.
-                    if !self.live.coordinator().calls() {
-                        facts.push(Fact::Committed.into());
-                    }
-                }
+                facts.extend(self.follows(state, answered));
                 facts
             };
             match self.engine.record(self.live, decide).await {
@@ -101,47 +99,49 @@ impl Run<'_> {
         }
     }
 
-    fn add_attention(&mut self, next: &Next, answered: &Answered, facts: &mut Vec<Happened>) {
-        let late = u64::try_from(self.policy.attention_after_ms)
-            .is_ok_and(|after| after > 0 && self.began.elapsed() > Duration::from_millis(after));
-        let behind = answered.outcome == Outcome::Refused
-            && self.is_forward()
-            && self.live.plan.behind_pivot(self.at.step);
-        let cause = match (next, said(&answered.reason)) {
-            (Next::Over, _) if behind => "refused_behind_pivot",
-            (Next::Again(..), _) if self.attention => return,
-            // What the participant itself says needs a person (payments-domain.md §3, refused after commit).
-            (Next::Again(..), "UNDER_REVIEW") => "under_review",
-            (Next::Again(..), "PAYMENT_UNKNOWN") if !self.is_forward() => "payment_in_doubt",
-            (Next::Again(..), _) if late => "retries_exhausted",
-            (Next::Over | Next::Again(..), _) => return,
-        };
-        self.attention = true;
-        let text = bounded(&format!("{} {}", answered.code, answered.reason));
-        facts.push(Fact::AttentionOpened { cause: cause.to_owned(), at: Some(self.at), text }.into());
+    /// What follows from an answer, given history. Where the op has an outcome from elsewhere, nothing does.
+    fn follows(&self, state: &State, answered: &Answered) -> Vec<Happened> {
+        let (plan, at, outcome) = (&self.live.plan, self.at, answered.outcome);
+        if state.op(at).ended_us > 0 {
+            return Vec::new();
+        }
+        let mut facts = over(state, at, outcome);
+        let turns = outcome == Outcome::Refused && is_forward(at.op) && !plan.behind_pivot(at.step);
+        if turns && !state.undoing() {
+            facts.push(undo_decided(plan, Cause::Refused(bounded(&answered.reason))).into());
+        }
+        if outcome == Outcome::Succeeded && last_try(state, at) {
+            facts.push(Fact::SubmitDecided.into());
+            // Nobody else has a say.
+            if !self.live.coordinator().calls() {
+                facts.push(Fact::Committed.into());
+            }
+        }
+        facts.extend(self.needs(state, answered));
+        facts
+    }
+
+    /// The needs for a person that an answer opens: by itself, or as the last one that the policy allows.
+    fn needs(&self, state: &State, answered: &Answered) -> Vec<Happened> {
+        let at = self.at;
+        if let Some(need) = self.need_of(answered) {
+            return open(state, at, &need).into_iter().collect();
+        }
+        match (answered.outcome, self.retry.judge(&self.done())) {
+            (Outcome::InProgress | Outcome::Unknown, Judgement::GoOn(limits)) if !is_called(state, at) => {
+                let need = |limit| need_at(limit, answered.code, &answered.reason);
+                limits.iter().filter_map(|limit| open(state, at, &need(limit))).collect()
+            }
+            (
+                Outcome::Succeeded | Outcome::Refused | Outcome::InProgress | Outcome::Unknown,
+                Judgement::GoOn(_) | Judgement::GiveUp(_),
+            ) => Vec::new(),
+        }
     }
 }
 
-/// The reason of a participant's `REASON|text`.
-fn said(text: &str) -> &str {
-    text.split('|').next().unwrap_or_default()
-}
 /// The try that leaves none open decides: its outcome and the commit decision are one append, and one commit less.
-fn last_try(state: &State, at: OpRef) -> bool {
+pub(in crate::engine) fn last_try(state: &State, at: OpRef) -> bool {
     let tried = |step: usize| step == at.step || state.steps[step].forward.standing == Standing::Succeeded;
     at.op == Op::Try && state.verdict == Verdict::Open && (0..state.steps.len()).all(tried)
-}
-
-/// An op that has its outcome needs nobody any more.
-fn attention_over(state: &State, at: OpRef, outcome: Outcome) -> Vec<Happened> {
-    let over = match outcome {
-        Outcome::Succeeded => true,
-        Outcome::Refused => matches!(at.op, Op::Action | Op::Try),
-        Outcome::InProgress | Outcome::Unknown => false,
-    };
-    if !over {
-        return Vec::new();
-    }
-    let over = state.attention.iter().filter(|open| open.at == Some(at));
-    over.map(|open| Fact::AttentionClosed { cause: open.cause.clone() }.into()).collect()
 }
