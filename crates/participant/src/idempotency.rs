@@ -114,7 +114,7 @@ fn ticket(caller: &str, extensions: &Extensions, key: &str, hash: Vec<u8>) -> Re
 }
 
 /// The caller that the metadata names.
-fn caller(metadata: &MetadataMap) -> Result<String, Refusal> {
+pub fn caller(metadata: &MetadataMap) -> Result<String, Refusal> {
     let Some(caller) = metadata.get(CALLER) else { return Ok(ANONYMOUS.to_owned()) };
     let bad = || Refusal::new(Reason::InvalidRequest, "amends-caller: not a name");
     let caller = caller.to_str().map_err(|_| bad())?;

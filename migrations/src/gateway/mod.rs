@@ -4,6 +4,7 @@ use sea_orm_migration::prelude::*;
 mod m0001_payment;
 mod m0002_attempt;
 mod m0003_in_doubt;
+mod m0004_resolution;
 
 /// Brings the gateway database to the newest schema.
 pub struct Migrator;
@@ -15,6 +16,7 @@ impl MigratorTrait for Migrator {
         all.push(Box::new(m0001_payment::Migration));
         all.push(Box::new(m0002_attempt::Migration));
         all.push(Box::new(m0003_in_doubt::Migration));
+        all.push(Box::new(m0004_resolution::Migration));
         all
     }
 }

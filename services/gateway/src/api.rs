@@ -1,6 +1,6 @@
 //! The gateway on the wire. Thin: every method hands over to `branch` or `queries`.
 
-use amends_participant::{branch_ops, direct_answer};
+use amends_participant::{Fault, Refusal, branch_ops, direct_answer, idempotency, outlive};
 use amends_proto::pay::branch::v1::{ListBranchOpsRequest, ListBranchOpsResponse};
 use amends_proto::pay::gateway::v1::gateway_service_server::GatewayService;
 use amends_proto::pay::gateway::v1::{
@@ -12,7 +12,7 @@ use tonic::{Request, Response, Status};
 
 use crate::cashier::Cashier;
 use crate::state::Form;
-use crate::{branch, queries};
+use crate::{branch, queries, resolution};
 
 type Answer<T> = Result<Response<T>, Status>;
 
@@ -26,6 +26,19 @@ impl GatewayApi {
     #[must_use]
     pub fn new(cashier: Cashier) -> GatewayApi {
         GatewayApi { cashier }
+    }
+
+    /// An operator's act, in a task that outlives its caller.
+    async fn act<R, W>(
+        &self,
+        request: Request<R>,
+        act: impl FnOnce(Cashier, String, R) -> W,
+    ) -> Answer<InDoubtItem>
+    where
+        W: Future<Output = Result<InDoubtItem, Fault>> + Send + 'static,
+    {
+        let caller = idempotency::caller(request.metadata()).map_err(Refusal::into_direct_status)?;
+        direct_answer(outlive(act(self.cashier.clone(), caller, request.into_inner())).await?)
     }
 }
 
@@ -64,23 +77,32 @@ impl GatewayService for GatewayApi {
     }
 
     async fn list_in_doubt(&self, request: Request<ListRequest>) -> Answer<ListInDoubtResponse> {
-        direct_answer(queries::list_in_doubt(self.cashier.guard().store(), request.get_ref()).await)
+        direct_answer(queries::list_in_doubt(&self.cashier, request.get_ref()).await)
     }
 
-    async fn get_in_doubt(&self, _: Request<GetInDoubtRequest>) -> Answer<InDoubtItem> {
-        Err(Status::unimplemented("not yet"))
+    async fn get_in_doubt(&self, request: Request<GetInDoubtRequest>) -> Answer<InDoubtItem> {
+        direct_answer(resolution::get(&self.cashier, &request.get_ref().item_id).await)
     }
 
-    async fn claim_in_doubt(&self, _: Request<ClaimInDoubtRequest>) -> Answer<InDoubtItem> {
-        Err(Status::unimplemented("not yet"))
+    async fn claim_in_doubt(&self, request: Request<ClaimInDoubtRequest>) -> Answer<InDoubtItem> {
+        self.act(request, |cashier, caller, request| async move {
+            resolution::claim(&cashier, &caller, &request).await
+        })
+        .await
     }
 
-    async fn propose_resolution(&self, _: Request<ProposeResolutionRequest>) -> Answer<InDoubtItem> {
-        Err(Status::unimplemented("not yet"))
+    async fn propose_resolution(&self, request: Request<ProposeResolutionRequest>) -> Answer<InDoubtItem> {
+        self.act(request, |cashier, caller, request| async move {
+            resolution::propose(&cashier, &caller, &request).await
+        })
+        .await
     }
 
-    async fn approve_resolution(&self, _: Request<ApproveResolutionRequest>) -> Answer<InDoubtItem> {
-        Err(Status::unimplemented("not yet"))
+    async fn approve_resolution(&self, request: Request<ApproveResolutionRequest>) -> Answer<InDoubtItem> {
+        self.act(request, |cashier, caller, request| async move {
+            resolution::approve(&cashier, &caller, &request).await
+        })
+        .await
     }
 
     async fn list_branch_ops(&self, request: Request<ListBranchOpsRequest>) -> Answer<ListBranchOpsResponse> {

@@ -12,6 +12,7 @@ use tonic::{Request, Response, Status};
 
 use crate::cashier::{Cashier, Outgoing, second_phase_wait};
 use crate::entity::{AttemptState, payment};
+use crate::in_doubt::stated_not_captured;
 use crate::record::{Standing, refusal, settle_second};
 use crate::rows::{
     broken, errand, insert_attempt, insert_payment, known_payment, open_attempt, pay_response, payment,
@@ -176,10 +177,19 @@ async fn begin_capture(
         | State::Closed
         | State::Voided
         | State::Reversed) => {
+            if stated_not_captured(tx, &payment).await? {
+                return Err(Fault::NotYet(stated()));
+            }
             let text = format!("a payment that is {state:?} cannot be captured");
             Err(Fault::Broken(Refusal::new(Reason::PhaseConflict, text)))
         }
     }
+}
+
+/// The commit was decided, and people say that there will be no capture: only a person can bring the two together.
+fn stated() -> Refusal {
+    let text = "an operator stated NOT_CHARGED: state the confirm as refused at the orchestrator too";
+    Refusal::new(Reason::UnderReview, text)
 }
 
 fn under_review() -> Refusal {

@@ -76,6 +76,19 @@ impl Cashier {
         self.0.psp.timeout() + GRACE
     }
 
+    /// Settings about the processor.
+    #[must_use]
+    pub fn tuning(&self) -> &Tuning {
+        &self.0.tuning
+    }
+
+    /// What the processor says of a request whose outcome people have stated; one that it has never heard of it is
+    /// forbidden. Records nothing.
+    pub async fn verify(&self, errand: &Errand) -> Finding {
+        let finding = self.query(errand).await;
+        if finding == Finding::SendClose { self.close(errand).await } else { finding }
+    }
+
     /// How long a call to the processor may take.
     #[must_use]
     pub fn psp_timeout(&self) -> Duration {

@@ -103,6 +103,44 @@ pub mod in_doubt_item {
         pub resolution: String,
         pub opened_at_us: i64,
         pub resolved_at_us: Option<i64>,
+        /// Who has taken it; empty = nobody.
+        pub holder: String,
+        /// Number of the newest claim.
+        pub token: i64,
+        pub held_until_us: i64,
+        /// What was stated last, under which claim, by whom.
+        pub proposed: String,
+        pub psp_txn_id: String,
+        pub evidence: String,
+        pub reference: String,
+        pub proposed_by: String,
+        pub proposed_token: i64,
+        pub approved_by: String,
+        pub approved_token: i64,
+        /// The request that the processor is still asked about after a statement, and when.
+        pub watched_request_id: String,
+        pub watch_next_us: Option<i64>,
+    }
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// Something that was done about an item.
+pub mod in_doubt_act {
+    use sea_orm::entity::prelude::*;
+
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "in_doubt_act")]
+    pub struct Model {
+        #[sea_orm(primary_key)]
+        pub seq: i64,
+        pub item_id: String,
+        pub at_us: i64,
+        pub actor: String,
+        pub act: String,
+        pub token: i64,
+        pub detail: String,
     }
 
     impl ActiveModelBehavior for ActiveModel {}

@@ -32,6 +32,7 @@ mod tuning;
 
 mod entity;
 mod in_doubt;
+mod resolution;
 
 pub use psp_client::PspClient;
 pub use schedule::{DEFAULT_SCHEDULE, Schedule, ScheduleError};
@@ -69,6 +70,9 @@ pub struct Args {
     /// Most queries to the provider in a second
     #[arg(long, env = "AMENDS_PSP_QUERIES_PER_S", default_value_t = 2.0)]
     pub psp_queries_per_s: f64,
+    /// Payments in doubt of more than so many whole units of their currency are resolved by two people
+    #[arg(long, env = "AMENDS_APPROVE_ABOVE", value_name = "UNITS", default_value_t = 100)]
+    pub approve_above: u32,
 }
 
 impl Args {
@@ -80,6 +84,7 @@ impl Args {
             schedule: self.query_schedule.clone(),
             in_doubt_every: Duration::from_millis(self.in_doubt_query_ms),
             queries_per_s: self.psp_queries_per_s,
+            approve_above: self.approve_above,
         }
     }
 }
@@ -122,8 +127,10 @@ impl Gateway {
         Routes::new(GuardLayer.layer(service.max_decoding_message_size(MAX_MESSAGE_BYTES)))
     }
 
-    /// Finds out what became of requests nobody answered; never ends.
+    /// Finds out what became of requests nobody answered, and what the processor says to statements of people; never
+    /// ends.
     pub async fn find_out(&self) {
-        Worker::new(self.cashier.clone()).run().await;
+        let worker = Worker::new(self.cashier.clone()).run();
+        tokio::join!(worker, resolution::watch(self.cashier.clone()));
     }
 }

@@ -4,7 +4,7 @@
 use amends_participant::{Fault, Page, Reason, Refusal, fields};
 use amends_proto::pay::gateway::v1::{
     Attempt, AttemptOp, AttemptState as WireAttemptState, GetPaymentRequest, InDoubtItem,
-    ListAttemptsResponse, ListInDoubtResponse, ListPaymentsResponse, ListRequest, Payment,
+    ListAttemptsResponse, ListInDoubtResponse, ListPaymentsResponse, ListRequest, Payment, Resolution,
 };
 use amends_proto::pay::money::v1::Money;
 use amends_serve::store::Store;
@@ -13,6 +13,7 @@ use sea_orm::EntityTrait;
 use crate::branch::hurry;
 use crate::cashier::Cashier;
 use crate::entity::{AttemptState, attempt, in_doubt_item, payment};
+use crate::resolution::{self, Statement};
 use crate::rows::{self, wire_state};
 use crate::state::PspOp;
 
@@ -51,12 +52,14 @@ pub async fn list_attempts(store: &Store, request: &ListRequest) -> Result<ListA
 }
 
 /// A page of items in doubt.
-pub async fn list_in_doubt(store: &Store, request: &ListRequest) -> Result<ListInDoubtResponse, Fault> {
+pub async fn list_in_doubt(cashier: &Cashier, request: &ListRequest) -> Result<ListInDoubtResponse, Fault> {
+    let store = cashier.guard().store();
     let page = Page::checked(&request.cursor, request.limit)?;
     let (rows, next_cursor) = page
         .read(store.reader(), in_doubt_item::Entity::find(), in_doubt_item::Column::Seq, |row| row.seq)
         .await?;
-    Ok(ListInDoubtResponse { items: rows.into_iter().map(wire_item).collect(), next_cursor })
+    let items = rows.into_iter().map(|row| resolution::told(cashier, row)).collect::<Result<_, _>>()?;
+    Ok(ListInDoubtResponse { items, next_cursor })
 }
 
 fn wire_payment(row: payment::Model) -> Result<Payment, Fault> {
@@ -113,7 +116,14 @@ fn wire_attempt(row: attempt::Model) -> Result<Attempt, Fault> {
     })
 }
 
-fn wire_item(row: in_doubt_item::Model) -> InDoubtItem {
+/// An item as its row has it.
+pub fn wire_item(row: in_doubt_item::Model) -> InDoubtItem {
+    let proposed = match Statement::parse(&row.proposed) {
+        None => Resolution::Unspecified,
+        Some(Statement::Charged) => Resolution::Charged,
+        Some(Statement::NotCharged) => Resolution::NotCharged,
+        Some(Statement::QueryAgain) => Resolution::QueryAgain,
+    };
     InDoubtItem {
         item_id: row.item_id,
         kind: row.kind,
@@ -123,6 +133,17 @@ fn wire_item(row: in_doubt_item::Model) -> InDoubtItem {
         opened_at: Some(fields::timestamp(row.opened_at_us)),
         state: row.state,
         resolution: row.resolution,
-        ..InDoubtItem::default()
+        held_until: (!row.holder.is_empty()).then(|| fields::timestamp(row.held_until_us)),
+        holder: row.holder,
+        token: row.token,
+        proposed: proposed.into(),
+        psp_txn_id: row.psp_txn_id,
+        evidence: row.evidence,
+        reference: row.reference,
+        proposed_by: row.proposed_by,
+        approved_by: row.approved_by,
+        resolved_at: row.resolved_at_us.map(fields::timestamp),
+        needs_second_person: false,
+        acts: Vec::new(),
     }
 }

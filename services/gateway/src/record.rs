@@ -39,7 +39,8 @@ pub async fn record(
         tx.rollback().await?;
         return Ok(Standing { payment, attempt });
     }
-    let recording = Recording { tx: &tx, tuning, now_us: guard.now_us(), op: attempt.asked()? };
+    let (now_us, op) = (guard.now_us(), attempt.asked()?);
+    let recording = Recording { tx: &tx, tuning, now_us, op, told: Told::Processor };
     let standing = recording.write(Standing { payment, attempt }, asked, finding).await?;
     settle_forward(guard, &tx, &standing, &errand.branch).await?;
     if let Some(second) = second {
@@ -49,11 +50,27 @@ pub async fn record(
     Ok(standing)
 }
 
-struct Recording<'a> {
-    tx: &'a DatabaseTransaction,
-    tuning: &'a Tuning,
-    now_us: i64,
-    op: PspOp,
+/// Whose word moves a payment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    /// The processor's.
+    Processor,
+    /// People's, with evidence (payments-domain §10).
+    People,
+}
+
+/// One transaction B.
+pub struct Recording<'a> {
+    /// The transaction.
+    pub tx: &'a DatabaseTransaction,
+    /// Settings about the processor.
+    pub tuning: &'a Tuning,
+    /// Now.
+    pub now_us: i64,
+    /// What the attempt asked for.
+    pub op: PspOp,
+    /// Whose word it is.
+    pub told: Told,
 }
 
 impl Recording<'_> {
@@ -87,7 +104,7 @@ impl Recording<'_> {
     }
 
     /// Ends an attempt.
-    async fn end(
+    pub async fn end(
         &self,
         attempt: attempt::Model,
         to: AttemptState,
@@ -105,7 +122,7 @@ impl Recording<'_> {
     }
 
     /// Moves a payment; `proof` is the attempt that succeeded.
-    async fn go(
+    pub async fn go(
         &self,
         payment: payment::Model,
         event: Event,
@@ -116,12 +133,15 @@ impl Recording<'_> {
         if let Some(proof) = proof {
             self.book(&mut row, proof);
         }
+        if event == Event::Charged {
+            row.captured = Set(*row.amount_minor.as_ref());
+        }
         let payment = row.update(self.tx).await?;
         match to {
-            State::InDoubt(Doubt::CaptureRefused) => {
+            State::InDoubt(Doubt::CaptureRefused) if self.told == Told::Processor => {
                 in_doubt::open(self.tx, &payment, Kind::CaptureRefused, self.now_us).await?;
             }
-            State::InDoubt(Doubt::Outcome(_)) => {}
+            State::InDoubt(_) => {}
             State::Created
             | State::Authorizing(_)
             | State::Authorized
@@ -132,7 +152,7 @@ impl Recording<'_> {
             | State::Declined
             | State::Closed
             | State::Voided
-            | State::Reversed => in_doubt::resolve(self.tx, &payment, self.now_us).await?,
+            | State::Reversed => in_doubt::resolve(self.tx, &payment, self.told, self.now_us).await?,
         }
         Ok(payment)
     }
@@ -273,7 +293,8 @@ pub fn refusal(attempt: &attempt::Model) -> Refusal {
         .with("retriable", "false")
 }
 
-async fn settle_forward(
+/// Settles the forward call whose attempt has its outcome.
+pub async fn settle_forward(
     guard: &Guard,
     tx: &DatabaseTransaction,
     standing: &Standing,

@@ -85,6 +85,8 @@ pub enum Event {
     AlreadyCaptured,
     /// There is nothing to give back yet: the amount is only reserved.
     NotCaptured,
+    /// People state that the capture which the processor refused was made after all.
+    Charged,
 }
 
 /// The state does not allow this event.
@@ -111,6 +113,7 @@ pub fn next(from: State, event: Event) -> Result<State, IllegalTransition> {
         Event::Unknown => pending(from).map(|op| State::InDoubt(Doubt::Outcome(op))),
         Event::AlreadyCaptured => (pending(from) == Some(PspOp::Void)).then_some(State::Reversing),
         Event::NotCaptured => (pending(from) == Some(PspOp::Refund)).then_some(State::Voiding),
+        Event::Charged => (from == State::InDoubt(Doubt::CaptureRefused)).then_some(State::Captured),
     };
     to.ok_or(IllegalTransition { from, event })
 }

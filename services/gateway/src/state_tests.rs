@@ -23,7 +23,7 @@ const STATES: [State; 18] = [
     State::Reversed,
 ];
 
-const EVENTS: [Event; 11] = [
+const EVENTS: [Event; 12] = [
     Event::Begin(Form::Authorize),
     Event::Begin(Form::Sale),
     Event::Capture,
@@ -35,6 +35,7 @@ const EVENTS: [Event; 11] = [
     Event::Unknown,
     Event::AlreadyCaptured,
     Event::NotCaptured,
+    Event::Charged,
 ];
 
 fn doubt(op: PspOp) -> State {
@@ -53,6 +54,7 @@ fn table() -> Vec<(State, Event, State)> {
         (S::Authorized, E::Void, S::Voiding),
         (S::Captured, E::Refund, S::Reversing),
         (refused, E::Void, S::Voiding),
+        (refused, E::Charged, S::Captured),
     ];
     for (under_way, op) in [
         (S::Authorizing(Form::Authorize), PspOp::Authorize),

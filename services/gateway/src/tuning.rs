@@ -15,6 +15,8 @@ pub struct Tuning {
     pub in_doubt_every: Duration,
     /// Most queries in a second.
     pub queries_per_s: f64,
+    /// Whole units of a currency above which whoever proposes a resolution cannot approve it.
+    pub approve_above: u32,
 }
 
 /// A payment in doubt for longer than this is a matter for people, whatever the schedule says.

@@ -4,6 +4,7 @@
 mod caller_gone;
 mod crash;
 mod plain;
+mod resolution;
 mod second_phase;
 mod unknown;
 mod world;

@@ -56,16 +56,20 @@ impl Mode {
 pub struct Settings {
     pub timeout_ms: u64,
     pub schedule: &'static str,
+    pub approve_above: u32,
+    pub again_ms: u64,
 }
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { timeout_ms: 300, schedule: "100ms,100ms,200ms,200ms,500ms,500ms,1s,1s,1s,1s,1s" }
+        let schedule = "100ms,100ms,200ms,200ms,500ms,500ms,1s,1s,1s,1s,1s";
+        Settings { timeout_ms: 300, schedule, approve_above: 100, again_ms: 3_600_000 }
     }
 }
 
 /// Times so long that a worker does nothing by itself during a test.
-pub const PATIENT: Settings = Settings { timeout_ms: 300, schedule: "1h" };
+pub const PATIENT: Settings =
+    Settings { timeout_ms: 300, schedule: "1h", approve_above: 100, again_ms: 3_600_000 };
 
 pub struct World {
     dir: TempDir,
@@ -285,8 +289,9 @@ async fn gateway(
     let tuning = Tuning {
         psp_timeout: Duration::from_millis(settings.timeout_ms),
         schedule: settings.schedule.parse().unwrap(),
-        in_doubt_every: Duration::from_secs(3600),
+        in_doubt_every: Duration::from_millis(settings.again_ms),
         queries_per_s: 1000.0,
+        approve_above: settings.approve_above,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let started = runtime.spawn(async move {
@@ -310,7 +315,7 @@ fn channel(address: SocketAddr) -> Channel {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "used as the function of map_err")]
-fn refused(status: Status) -> Refused {
+pub fn refused(status: Status) -> Refused {
     (status.code(), status.message().to_owned())
 }
 
@@ -343,7 +348,7 @@ pub async fn eventually<T>(mut look: impl AsyncFnMut() -> Option<T>) -> T {
 
 /// Asserts a refusal by code and the beginning of its message.
 #[track_caller]
-pub fn assert_refused(answer: Result<PayResponse, Refused>, code: Code, message: &str) {
+pub fn assert_refused<T: std::fmt::Debug>(answer: Result<T, Refused>, code: Code, message: &str) {
     let (got, text) = answer.expect_err("a refusal");
     assert!(got == code && text.starts_with(message), "{got:?} {text}, wanted {code:?} {message}");
 }
