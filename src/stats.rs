@@ -1,0 +1,88 @@
+//! `amends stats`: how many global transactions there are, and where they stand.
+use crate::connect::Target;
+use crate::exit::Exit;
+use crate::json;
+use crate::output::{Format, print_json, print_text, status_name, table};
+use amends_proto::amends::v1::operations_client::OperationsClient;
+use amends_proto::amends::v1::{StatsRequest, StatsResponse};
+use anyhow::Context as _;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+/// Counts global transactions by definition and status, and what needs a person by cause
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  amends stats --output json")]
+pub struct Stats {
+    #[command(flatten)]
+    target: Target,
+}
+
+impl Stats {
+    /// Runs the verb.
+    pub async fn run(self, format: Format) -> anyhow::Result<Exit> {
+        let mut client = OperationsClient::new(self.target.connect().await?);
+        let told = client.stats(StatsRequest {}).await.context("stats")?.into_inner();
+        match format {
+            Format::Json => print_json(&json::of("amends.v1.StatsResponse", &told)?)?,
+            Format::Text => print_text(&text(&told))?,
+        }
+        Ok(Exit::Ok)
+    }
+}
+
+fn text(told: &StatsResponse) -> String {
+    let mut by_definition: BTreeMap<&str, Vec<(String, i64)>> = BTreeMap::new();
+    for figure in &told.statuses {
+        let counts = by_definition.entry(&figure.definition).or_default();
+        counts.push((status_name(figure.status()), figure.count));
+    }
+    let names = ["accepted", "running", "compensating", "succeeded", "failed", "cancelled"];
+    let rows = by_definition.into_iter().map(|(definition, counts)| {
+        let count = |name: &&str| counts.iter().find(|(status, _)| status == name).map_or(0, |(_, count)| *count);
+        let counts = names.iter().map(|name| count(name).to_string());
+        std::iter::once(definition.to_owned()).chain(counts).collect()
+    });
+    let header: Vec<&str> = std::iter::once("definition").chain(names).collect();
+    let mut text = table(&header, &names, rows.collect());
+    let age = told.oldest_open_age.map(|age| format!(", the oldest for {}", duration(age.seconds)));
+    let _ = writeln!(text, "{} open{}; {} paused", told.open, age.unwrap_or_default(), told.paused);
+    for figure in &told.causes {
+        let _ = writeln!(text, "{} need a person: {}", figure.count, figure.cause);
+    }
+    text
+}
+
+fn duration(seconds: i64) -> String {
+    match seconds {
+        ..=119 => format!("{seconds} s"),
+        ..=7_199 => format!("{} min", seconds / 60),
+        ..=172_799 => format!("{} h", seconds / 3_600),
+        _ => format!("{} d", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use amends_proto::amends::v1::{CauseFigure, Status, StatusFigure};
+
+    #[test]
+    fn figures_are_told_in_one_table() {
+        let figure = |definition: &str, status: Status, count| StatusFigure {
+            definition: definition.into(),
+            status: status.into(),
+            count,
+        };
+        let told = StatsResponse {
+            statuses: vec![figure("checkout", Status::Failed, 2), figure("checkout", Status::Running, 7)],
+            causes: vec![CauseFigure { cause: "payment_in_doubt".into(), count: 1, oldest: None }],
+            open: 7,
+            oldest_open_age: Some(prost_types::Duration { seconds: 7_200, nanos: 0 }),
+            ..StatsResponse::default()
+        };
+        let text = text(&told);
+        let words: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
+        assert_eq!(words[1], ["checkout", "0", "7", "0", "0", "2", "0"]);
+        assert!(text.ends_with("7 open, the oldest for 2 h; 0 paused\n1 need a person: payment_in_doubt\n"), "{text}");
+    }
+}
