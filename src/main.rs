@@ -1,4 +1,5 @@
 //! The one command of Amends: roles and verbs. This file is the table of contents; each verb group has its own file.
+mod attention;
 mod backup;
 mod bench;
 mod check;
@@ -8,14 +9,20 @@ mod demo;
 mod dev;
 mod exit;
 mod explain;
+mod in_doubt;
+mod generate;
 mod json;
+mod lanes;
 mod lifeline;
 mod output;
+mod preflight;
 mod replay;
 mod restore;
 mod serve;
 mod show;
 mod start;
+mod stats;
+mod steer;
 mod timeline;
 mod transactions;
 mod watch;
@@ -51,6 +58,7 @@ enum Verb {
     Replay(replay::Replay),
     Check(check::Check),
     Bench(bench::Bench),
+    Preflight(preflight::Preflight),
     Backup(backup::Backup),
     Restore(restore::Restore),
     Serve(Box<serve::Serve>),
@@ -59,9 +67,21 @@ enum Verb {
     List(transactions::List),
     Show(show::Show),
     Explain(explain::Explain),
+    InDoubt(in_doubt::InDoubt),
+    Retry(steer::Retry),
+    Pause(steer::Pause),
+    Resume(steer::Resume),
+    Holds(steer::Holds),
+    Resolve(steer::Resolve),
+    Attention(attention::Attention),
+    Ack(attention::Ack),
     Watch(watch::Watch),
     Wait(transactions::Wait),
     Cancel(transactions::Cancel),
+    Lanes(lanes::Lanes),
+    Stats(stats::Stats),
+    #[command(hide = true)]
+    Generate(generate::Generate),
     /// Prints a script that completes this command's words in your shell
     Completions {
         /// Your shell
@@ -92,6 +112,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Verb::Replay(replay) => replay.run(format).await,
         Verb::Check(check) => check.run(format).await,
         Verb::Bench(bench) => bench.run(format).await,
+        Verb::Preflight(preflight) => preflight.run(format).await,
         Verb::Backup(backup) => backup.run(format).await,
         Verb::Restore(restore) => restore.run(format).await,
         Verb::Serve(serve) => serve.run().await,
@@ -100,9 +121,20 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Verb::List(list) => list.run(format).await,
         Verb::Show(show) => show.run(format).await,
         Verb::Explain(explain) => explain.run(format).await,
+        Verb::InDoubt(in_doubt) => in_doubt.run(format).await,
+        Verb::Retry(retry) => retry.run(format).await,
+        Verb::Pause(pause) => pause.run(format).await,
+        Verb::Resume(resume) => resume.run(format).await,
+        Verb::Holds(holds) => holds.run(format).await,
+        Verb::Resolve(resolve) => resolve.run(format).await,
+        Verb::Attention(attention) => attention.run(format).await,
+        Verb::Ack(ack) => ack.run(format).await,
         Verb::Watch(watch) => watch.run(format).await,
         Verb::Wait(wait) => wait.run(format).await,
         Verb::Cancel(cancel) => cancel.run(format).await,
+        Verb::Lanes(lanes) => lanes.run(format).await,
+        Verb::Stats(stats) => stats.run(format).await,
+        Verb::Generate(generate) => generate.run(format).await,
         Verb::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "amends", &mut std::io::stdout());
             Ok(Exit::Ok)
@@ -132,13 +164,34 @@ mod tests {
             "amends get 018f0000-0000-7000-8000-000000000000",
             "amends get --business-key demo/1",
             "amends list --status running --status STATUS_FAILED --limit 3 --page-token abc",
+            "amends list --filter attention --limit 3",
+            "amends stats --output json",
+            "amends generate --finished 1000000 --open 1000 --data-dir x --measure",
             "amends show 018f0000-0000-7000-8000-000000000000 --output json",
             "amends explain 018f0000-0000-7000-8000-000000000000 --output json",
+            "amends show 018f0000-0000-7000-8000-000000000000 --payload",
+            "amends in-doubt list --all --output json",
+            "amends in-doubt claim i --ttl 60 --caller alice",
+            "amends in-doubt propose i --outcome charged --psp-txn-id t --evidence seen --gateway h:1",
+            "amends in-doubt approve i --token 3",
+            "amends retry 018f0000-0000-7000-8000-000000000000 --step 05 --op action --reason back",
+            "amends pause 018f0000-0000-7000-8000-000000000000 --deadlines run --reason why",
+            "amends pause --definition checkout --reason why --expect-seq 7",
+            "amends resume --participant gateway",
+            "amends holds --ended --output json",
+            "amends resolve 018f0000-0000-7000-8000-000000000000 --step 06 --op confirm --outcome refused --evidence x",
+            "amends attention --cause disagreement --owner ann --unacknowledged --limit 5",
+            "amends ack 018f0000-0000-7000-8000-000000000000 --cause disagreement --owner ann --note seen",
             "amends watch 018f0000-0000-7000-8000-000000000000 --from-seq 5 --output json",
             "amends wait 018f0000-0000-7000-8000-000000000000 --timeout 5",
             "amends cancel 018f0000-0000-7000-8000-000000000000 --reason changed-mind",
+            "amends lanes gateway --output json",
+            "amends lanes set gateway --concurrency 8 --rate 50 --target h:1",
+            "amends lanes reset gateway",
             "amends dev --data-dir /tmp/x --free-ports",
             "amends dev --coordinator embedded",
+            "amends preflight",
+            "amends preflight --mode tcc --input - --descriptors x.binpb --participant hotel --output json",
             "amends demo",
             "amends demo --coordinator dtm",
             "amends replay --data x --coordinator auto",
@@ -162,6 +215,13 @@ mod tests {
             "amends get",
             "amends get a --business-key b",
             "amends cancel a",
+            "amends pause",
+            "amends pause a --definition b",
+            "amends retry a --step 05",
+            "amends resolve a --step 06 --op confirm --outcome maybe --evidence x",
+            "amends resolve a --step 06 --op confirm --outcome refused",
+            "amends lanes set gateway",
+            "amends lanes set gateway --speed 3",
             "amends backup",
             "amends backup --to y --without dtm",
             "amends restore --from y --keep-dtm",
@@ -169,8 +229,13 @@ mod tests {
             "amends bench --coordinator raw",
             "amends demo --coordinator both",
             "amends replay --data x --target h:1 --coordinator embedded",
+            "amends attention --acknowledged --unacknowledged",
+            "amends ack",
             "amends watch",
             "amends watch a --from-seq 0",
+            "amends in-doubt propose i --outcome charged --evidence seen",
+            "amends in-doubt propose i --outcome not-charged",
+            "amends in-doubt claim i --ttl 301",
             "amends list --status walking",
             "amends list --limit 0",
             "amends start checkout --mode both --input -",

@@ -8,6 +8,7 @@ use amends_proto::amends::v1::operations_client::OperationsClient;
 use amends_proto::amends::v1::transactions_client::TransactionsClient;
 use amends_proto::amends::v1::{
     CoordinatorViewRequest, CoordinatorViewResponse, Event, GetHistoryRequest, GetRequest, GlobalTransaction,
+    Payload, PayloadsRequest,
 };
 use anyhow::Context as _;
 use serde_json::Value;
@@ -17,6 +18,9 @@ use serde_json::Value;
 pub struct Show {
     /// Its gid
     gid: String,
+    /// What its steps carry too, with sensitive values masked
+    #[arg(long)]
+    payload: bool,
     #[command(flatten)]
     target: Target,
 }
@@ -24,12 +28,49 @@ pub struct Show {
 impl Show {
     /// Runs the verb.
     pub async fn run(self, format: Format) -> anyhow::Result<Exit> {
-        let told = Told::fetch(self.target.connect().await?, &self.gid).await?;
+        let connection = self.target.connect().await?;
+        let told = Told::fetch(connection.clone(), &self.gid).await?;
+        let payloads = if self.payload { Some(payloads(connection, &self.gid).await?) } else { None };
         match format {
-            Format::Json => print_json(&told.json()?)?,
-            Format::Text => print_text(&timeline::full(&told.story(), Paint::detect()))?,
+            Format::Json => {
+                let mut json = told.json()?;
+                if let Some(payloads) = &payloads {
+                    json["payloads"] = payloads_json(payloads)?;
+                }
+                print_json(&json)?;
+            }
+            Format::Text => {
+                let told = timeline::full(&told.story(), Paint::detect());
+                print_text(&(told + &payloads.iter().flatten().map(payload_text).collect::<String>()))?;
+            }
         }
         Ok(Exit::of_status(told.transaction.status()))
+    }
+}
+
+async fn payloads(connection: Connection, gid: &str) -> anyhow::Result<Vec<Payload>> {
+    let request = PayloadsRequest { gid: gid.to_owned() };
+    let answer = OperationsClient::new(connection).payloads(request).await.context("get payloads")?;
+    Ok(answer.into_inner().payloads)
+}
+
+/// With the message as JSON itself, not as text of it.
+fn payloads_json(payloads: &[Payload]) -> anyhow::Result<Value> {
+    let each = payloads.iter().map(|payload| {
+        let mut json = json::of("amends.v1.Payload", payload)?;
+        json["json"] = serde_json::from_str(&payload.json).unwrap_or(Value::Null);
+        Ok(json)
+    });
+    Ok(Value::Array(each.collect::<anyhow::Result<_>>()?))
+}
+
+fn payload_text(payload: &Payload) -> String {
+    let Payload { branch_id, participant, r#type, size, sha256, json, .. } = payload;
+    let name = if r#type.is_empty() { "a message of its own" } else { r#type };
+    let head = format!("payload {branch_id} {participant}: {name}, {size} bytes, SHA-256 {sha256}\n");
+    match serde_json::from_str::<Value>(json) {
+        Ok(value) => format!("{head}{value:#}\n"),
+        Err(_) => head,
     }
 }
 
@@ -87,4 +128,18 @@ async fn history(client: &mut TransactionsClient<Connection>, gid: &str) -> anyh
         from_seq = page.next_seq;
     }
     Ok(events)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_payload_that_nobody_knows_is_told_by_size_and_hash() {
+        let own = Payload { branch_id: "01".into(), participant: "p".into(), size: 7, ..Payload::default() };
+        assert_eq!(payload_text(&own), "payload 01 p: a message of its own, 7 bytes, SHA-256 \n");
+        let known = Payload { r#type: "a.B".into(), json: r#"{"card_token":"***"}"#.into(), ..own };
+        assert!(payload_text(&known).ends_with("{\n  \"card_token\": \"***\"\n}\n"));
+        assert_eq!(payloads_json(&[known]).unwrap()[0]["json"]["card_token"], "***");
+    }
 }

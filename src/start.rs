@@ -225,7 +225,8 @@ fn tell_started(request_id: &str, started: &StartResponse, format: Format) -> an
     }
 }
 
-fn read(path: &Path) -> anyhow::Result<String> {
+/// The text of a file, or of standard input.
+pub fn read(path: &Path) -> anyhow::Result<String> {
     if path == Path::new("-") {
         let mut text = String::new();
         std::io::stdin().read_to_string(&mut text).context("read standard input")?;

@@ -57,6 +57,9 @@ pub struct List {
     /// Only those that need a person
     #[arg(long)]
     attention: bool,
+    /// Only those that it fits, e.g. 'attention and participant = gateway and age > 5m'
+    #[arg(long, value_name = "FILTER", default_value = "", hide_default_value = true)]
+    filter: String,
     /// At most so many
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
@@ -106,6 +109,7 @@ impl List {
                 attention_only: self.attention,
                 page_size: i32::try_from(missing.min(LONGEST_PAGE)).unwrap_or(i32::MAX),
                 page_token: found.next_page_token,
+                filter: self.filter.clone(),
             };
             let page = client.list(request).await.context("list")?.into_inner();
             missing = missing.saturating_sub(u32::try_from(page.transactions.len()).unwrap_or(u32::MAX));

@@ -1,7 +1,8 @@
 //! Flags of the orchestrator's process, checked before a port opens.
 
+use crate::attention::WebhookArgs;
 use crate::definitions::StepTimes;
-use crate::engine::AuditSettings;
+use crate::engine::{AuditSettings, LaneSettings};
 use crate::replica::Addresses;
 use amends_dtm::client::DtmEndpoints;
 use amends_serve::ProcessArgs;
@@ -66,6 +67,10 @@ pub struct Args {
         value_name = "NAME=HOST:PORT"
     )]
     participants: Vec<String>,
+    /// How wide the lane to a participant is: NAME:SETTING=NUMBER,… Settings are concurrency, rate, failures, slow_ms,
+    /// open_ms, open_max_ms, slow_start_ms, retry_percent, retry_floor; repeat for each
+    #[arg(long = "lane", env = "AMENDS_LANES", value_delimiter = ' ', value_name = "NAME:SETTING=N,...")]
+    lanes: Vec<String>,
     /// The payment service provider, for checkers
     #[arg(long, env = "AMENDS_PSP", value_name = "HOST:PORT", default_value = "")]
     pub(crate) psp: String,
@@ -81,8 +86,14 @@ pub struct Args {
     /// Milliseconds that all tries of a TCC may take together
     #[arg(long, env = "AMENDS_TRY_PHASE_MS", default_value_t = 90_000, value_parser = clap::value_parser!(u64).range(100..=86_400_000))]
     pub(crate) try_phase_ms: u64,
+    /// What an operator states of a global transaction above so many minor units counts when a second person states the
+    /// same; one whose definition names no amount is never above
+    #[arg(long, env = "AMENDS_APPROVE_ABOVE_MINOR", value_name = "MINOR", default_value_t = 10_000, value_parser = clap::value_parser!(i64).range(0..))]
+    pub(crate) approve_above_minor: i64,
     #[command(flatten)]
     pub(crate) audit: AuditArgs,
+    #[command(flatten)]
+    pub(crate) webhook: WebhookArgs,
 }
 
 /// How hard the auditor looks for disagreements between history, DTM and the participants.
@@ -164,6 +175,27 @@ impl Args {
 
     pub(crate) fn step_times(&self) -> StepTimes {
         StepTimes { pivot_timeout_ms: self.pivot_timeout_ms, try_timeout_ms: self.try_timeout_ms }
+    }
+
+    /// Settings of the lanes that have any of their own.
+    pub(crate) fn lanes(
+        &self,
+        participants: &BTreeMap<String, String>,
+    ) -> anyhow::Result<BTreeMap<String, LaneSettings>> {
+        let mut all = BTreeMap::new();
+        for given in self.lanes.iter().filter(|given| !given.is_empty()) {
+            let Some((name, settings)) = given.split_once(':') else {
+                bail!("--lane {given}: must be NAME:SETTING=NUMBER,...");
+            };
+            if !participants.contains_key(name) {
+                bail!("--lane {name}: no --participant is called so");
+            }
+            let settings = settings.parse().with_context(|| format!("--lane {name}"))?;
+            if all.insert(name.to_owned(), settings).is_some() {
+                bail!("--lane {name}: is given twice");
+            }
+        }
+        Ok(all)
     }
 
     pub(crate) fn participants(&self) -> anyhow::Result<BTreeMap<String, String>> {

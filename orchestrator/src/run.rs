@@ -1,9 +1,11 @@
 //! The orchestrator's process: store, coordinator, engine, two servers, drain. A table of contents.
 
-use crate::api::{Addresses, MAX_WATCHERS, OperationsService, TransactionsService, Watchers};
+use crate::api::{Addresses, Desk, MAX_WATCHERS, OperationsService, TransactionsService, Watchers};
+use crate::attention::{Listing, Outbox};
 use crate::config::{API_PORT, Args};
 use crate::coordinator::{AbsentDtm, Coordinator, Coordinators, DtmCoordinator};
-use crate::engine::{Auditor, Engine, EngineParts, EngineTimes, Lanes};
+use crate::engine::{Auditor, Engine, EngineParts, EngineTimes, LaneBook, Lanes};
+use crate::preflight;
 use crate::relay::RelayService;
 use crate::replica::{Door, Forwarding, Peers, Seat, new_replica};
 use amends_dtm::client::{DtmClient, DtmEndpoints};
@@ -31,20 +33,29 @@ const SERVICES: [&str; 2] = ["amends.v1.Transactions", "amends.v1.Operations"];
 /// Where the configuration is wrong, a port is taken, or the store cannot be opened.
 pub async fn run(args: Args, shutdown: impl Future<Output = ()> + Send) -> anyhow::Result<()> {
     let participants = args.participants()?;
-    let lanes = Lanes::new(&participants)?;
+    let names: Vec<&str> = participants.keys().map(String::as_str).collect();
+    preflight::at_start(&names, args.step_times())?;
+    let lanes = Lanes::with_settings(&participants, &args.lanes(&participants)?)?;
     let mac_key = PlanMacKey::from_file(&args.plan_mac_key_file).context("--plan-mac-key-file")?;
     let dtm = args.dtm()?;
+    let webhook = args.webhook.webhook()?;
     let (replica, session) = new_replica();
     let store = args.process.open_store_as::<Migrator>(ROLE, Some(&session)).await?;
     let relay_listener = listener::bind(args.relay_listen()).await?;
     let relay_address = relay_listener.local_addr()?;
     let api_listener = listener::bind(args.process.listen_or(API_PORT)).await?;
 
+    let lane_book = Arc::new(LaneBook::open(store.clone(), lanes.clone()).await.context("read the lanes")?);
     let mut seat = if store.is_shared() {
         let reached = args.replica_addresses(relay_address, api_listener.local_addr()?)?;
         Seat::take(&args.process.database_url(ROLE), replica, &reached).await?
     } else {
         Seat::alone()
+    };
+    let desk = Desk {
+        listing: Listing::new(store.clone()),
+        outbox: Outbox::new(store.clone()),
+        webhook: webhook.is_some(),
     };
     let (history, tenure) = (seat.history(store), seat.tenure.clone());
     let writer = history.writer.clone();
@@ -58,7 +69,12 @@ pub async fn run(args: Args, shutdown: impl Future<Output = ()> + Send) -> anyho
     if let Some(adopted) = seat.adopted() {
         tokio::spawn(Arc::clone(&engine).adopt(adopted));
     }
+    tokio::spawn(Arc::clone(&engine).follow_holds());
+    let book = Arc::clone(&lane_book);
+    let follow = tokio::spawn(async move { book.follow().await });
     let mut watch = tokio::spawn(Arc::clone(&engine).watch());
+    let notices = args.webhook.clone().run(webhook, desk.outbox.clone(), writer.clone(), unix_us);
+    let mut notices = tokio::spawn(notices);
     let mut audit = tokio::spawn(Auditor::new(Arc::clone(&engine), args.audit.settings()).run());
 
     let (dtm_grpc, dtm_http) = dtm.map(|dtm| (dtm.grpc, dtm.http)).unwrap_or_default();
@@ -77,7 +93,8 @@ pub async fn run(args: Args, shutdown: impl Future<Output = ()> + Send) -> anyho
     );
     let watchers = Watchers::new(MAX_WATCHERS, stopping);
     let transactions = TransactionsService::new(Arc::clone(&engine), args.step_times(), watchers);
-    let operations = OperationsService::new(Arc::clone(&engine), addresses);
+    let operations = OperationsService::new(Arc::clone(&engine), addresses, desk, lane_book)
+        .approving_above(args.approve_above_minor);
     let api_options = args.process.grpc_options(&SERVICES);
     let api =
         grpc::serve(api_listener, api_routes(transactions, operations, seat.peers()), api_options, shutdown);
@@ -85,12 +102,15 @@ pub async fn run(args: Args, shutdown: impl Future<Output = ()> + Send) -> anyho
     tokio::select! {
         served = async { futures::try_join!(relay, api) } => drop(served?),
         ended = &mut watch => anyhow::bail!("the silence watch ended: {ended:?}"),
+        ended = &mut notices => anyhow::bail!("the sender of notices ended: {ended:?}"),
         ended = &mut audit => anyhow::bail!("the auditor ended: {ended:?}"),
         () = writer.ended() => anyhow::bail!("the history writer ended"),
         () = seat.tenure.lapsed() => anyhow::bail!("the lease ended: other replicas take over"),
     }
+    follow.abort();
     watch.abort();
     audit.abort();
+    notices.abort();
     seat.leave().await;
     Ok(())
 }

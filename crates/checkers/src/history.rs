@@ -44,7 +44,7 @@ pub(crate) async fn list(
     pages("global transactions", |page_token| {
         let mut client = client.clone();
         let request =
-            ListRequest { statuses: statuses.clone(), attention_only: false, page_size: PAGE, page_token };
+            ListRequest { statuses: statuses.clone(), attention_only: false, page_size: PAGE, page_token, filter: String::new() };
         async move {
             let answer = client.list(request).await?.into_inner();
             Ok((answer.transactions, answer.next_page_token))

@@ -5,6 +5,7 @@ mod m0002_replicas;
 mod m0003_attention;
 mod m0004_acts;
 mod m0005_notices;
+mod m0006_lanes;
 mod m0007_listing;
 
 use sea_orm_migration::prelude::*;
@@ -21,6 +22,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0003_attention::Migration),
             Box::new(m0004_acts::Migration),
             Box::new(m0005_notices::Migration),
+            Box::new(m0006_lanes::Migration),
             Box::new(m0007_listing::Migration),
         ]
     }

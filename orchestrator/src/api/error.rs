@@ -2,6 +2,8 @@
 
 use crate::definitions::DefinitionError;
 use crate::definitions::own::OwnError;
+use crate::engine::Denied;
+use crate::filter::FilterError;
 use crate::history::{AppendError, ReadError, bounded};
 use crate::replica;
 use std::collections::HashMap;
@@ -22,6 +24,9 @@ pub enum ApiError {
         /// What is wrong with it.
         what: String,
     },
+    /// The filter cannot be read.
+    #[error(transparent)]
+    Filter(#[from] FilterError),
     /// The definition did not take the input.
     #[error(transparent)]
     Definition(#[from] DefinitionError),
@@ -56,6 +61,22 @@ pub enum ApiError {
         /// Which one.
         gid: String,
     },
+    /// History does not allow the act.
+    #[error("{gid}: {why}")]
+    Denied {
+        /// Which one.
+        gid: String,
+        /// Why not.
+        why: Denied,
+    },
+    /// Nobody is needed, or not for that.
+    #[error("{gid} has no open need for a person{}", named(.cause))]
+    NotOpen {
+        /// Which one.
+        gid: String,
+        /// The cause that was named, or empty.
+        cause: String,
+    },
     /// A watch from a seq that is not there: the watcher knows another history.
     #[error("from_seq: the history ends with seq {newest}")]
     AheadOfHistory {
@@ -77,6 +98,10 @@ pub enum ApiError {
     /// The process is going down.
     #[error("the process is going down")]
     Stopping,
+}
+
+fn named(cause: &str) -> String {
+    if cause.is_empty() { String::new() } else { format!(" of cause {cause}") }
 }
 
 impl From<ReadError> for ApiError {
@@ -107,6 +132,7 @@ impl From<ApiError> for Status {
     fn from(error: ApiError) -> Self {
         let (code, reason, gid) = match &error {
             ApiError::Invalid { .. } => (Code::InvalidArgument, "INVALID_REQUEST", None),
+            ApiError::Filter(_) => (Code::InvalidArgument, "INVALID_FILTER", None),
             ApiError::Definition(DefinitionError::Unknown(_)) => {
                 (Code::InvalidArgument, "UNKNOWN_DEFINITION", None)
             }
@@ -119,6 +145,11 @@ impl From<ApiError> for Status {
             ApiError::KeyTaken { gid, .. } => (Code::AlreadyExists, "BUSINESS_KEY_TAKEN", Some(gid)),
             ApiError::PastPivot { gid } => (Code::FailedPrecondition, "PAST_PIVOT", Some(gid)),
             ApiError::PivotInFlight { gid } => (Code::FailedPrecondition, "PIVOT_IN_FLIGHT", Some(gid)),
+            ApiError::NotOpen { gid, .. } => (Code::FailedPrecondition, "ATTENTION_NOT_OPEN", Some(gid)),
+            ApiError::Denied { gid, why: why @ Denied::OtherOutcome { .. } } => {
+                (Code::InvalidArgument, why.reason(), Some(gid))
+            }
+            ApiError::Denied { gid, why } => (Code::FailedPrecondition, why.reason(), Some(gid)),
             ApiError::AheadOfHistory { .. } => (Code::OutOfRange, "AHEAD_OF_HISTORY", None),
             ApiError::TooManyWatchers(_) => (Code::ResourceExhausted, "TOO_MANY_WATCHERS", None),
             ApiError::Elsewhere { .. } => (Code::Unavailable, "OWNER_AWAY", None),
@@ -128,7 +159,10 @@ impl From<ApiError> for Status {
         let named = gid.map(|gid| ("gid".to_owned(), gid.clone()));
         let details =
             ErrorDetails::with_error_info(reason, DOMAIN, named.into_iter().collect::<HashMap<_, _>>());
-        let mut status = Status::with_error_details(code, bounded(&format!("{reason}|{error}")), details);
+        let text = format!("{reason}|{error}");
+        // Whoever wrote a filter is to see its line and the mark below: bounded where it is made.
+        let text = if matches!(error, ApiError::Filter(_)) { text } else { bounded(&text) };
+        let mut status = Status::with_error_details(code, text, details);
         if let ApiError::Elsewhere { owner } = &error {
             replica::ask(&mut status, owner);
         }

@@ -78,7 +78,12 @@ fn told(live: &Live, scene: &Scene<'_>) -> pb::ExplainResponse {
         summary: explained.summary,
         ops: explained.ops.into_iter().map(|op| told_op(live, scene.state, op)).collect(),
         unblocked_by: explained.unblocked_by,
-        attention: scene.state.attention.iter().map(|open| view::attention(&live.plan, open)).collect(),
+        attention: scene
+            .state
+            .attention
+            .iter()
+            .map(|open| super::attention::shown(live, scene.state, open))
+            .collect(),
         coordinator: live.base().coordinator.clone(),
         coordinator_says: says,
         now: view::time(scene.now_us),

@@ -1,13 +1,19 @@
 //! amends.v1.Operations: where everything is, and what the coordinator itself says.
 
+use super::attention::{Acknowledging, Desk};
 use super::error::ApiError;
-use super::explain;
-use crate::engine::Engine;
+use super::transactions::{caller, undropped};
+use super::stats::Figures;
+use super::steering::Helm;
+use super::{explain, lanes, payloads, steering};
+use crate::engine::{Engine, LaneBook};
 use amends_proto::amends::v1::operations_server::Operations;
 use amends_proto::amends::v1::{
-    CoordinatorBranch, CoordinatorViewRequest, CoordinatorViewResponse, Endpoint, ExplainRequest,
+    AcknowledgeRequest, AcknowledgeResponse, ListAttentionRequest, ListAttentionResponse, CoordinatorBranch, CoordinatorViewRequest, CoordinatorViewResponse, Endpoint, ExplainRequest,
     ExplainResponse, PayloadsRequest, PayloadsResponse, TopologyRequest, TopologyResponse,
 };
+use amends_proto::amends::v1 as pb;
+use amends_proto::amends::v1::{LanesRequest, LanesResponse, SetLaneRequest, SetLaneResponse};
 use std::sync::Arc;
 use tonic::{Request, Response, Status};
 
@@ -26,16 +32,34 @@ pub struct Addresses {
 pub struct OperationsService {
     engine: Arc<Engine>,
     addresses: Addresses,
+    desk: Desk,
+    lane_book: Arc<LaneBook>,
+    figures: Figures,
     /// Since when it serves, unix microseconds.
     up_since_us: i64,
+    /// Above so many minor units a second person has to approve what an operator states.
+    approve_above_minor: i64,
 }
 
 impl OperationsService {
     /// Operators' calls to `engine`.
     #[must_use]
-    pub fn new(engine: Arc<Engine>, addresses: Addresses) -> Self {
+    pub fn new(engine: Arc<Engine>, addresses: Addresses, desk: Desk, lane_book: Arc<LaneBook>) -> Self {
         let up_since_us = engine.now_us();
-        Self { engine, addresses, up_since_us }
+        Self { engine, addresses, desk, lane_book, figures: Figures::default(), up_since_us, approve_above_minor: i64::MAX }
+    }
+
+    /// A second person has to approve what an operator states of a global transaction above so many minor units.
+    #[must_use]
+    pub fn approving_above(self, minor: i64) -> Self {
+        Self { approve_above_minor: minor, ..self }
+    }
+
+    /// Who acts, and what is asked.
+    fn helm<T>(&self, request: Request<T>) -> Result<(Helm, T), Status> {
+        let subject = caller(request.metadata())?.name;
+        let (engine, approve_above_minor) = (Arc::clone(&self.engine), self.approve_above_minor);
+        Ok((Helm { engine, subject, approve_above_minor }, request.into_inner()))
     }
 }
 
@@ -91,12 +115,75 @@ impl Operations for OperationsService {
         }))
     }
 
+    async fn acknowledge(
+        &self,
+        request: Request<AcknowledgeRequest>,
+    ) -> Result<Response<AcknowledgeResponse>, Status> {
+        let caller = caller(request.metadata())?.name;
+        let acknowledging = Acknowledging::new(request.into_inner(), &caller)?;
+        let engine = Arc::clone(&self.engine);
+        Ok(Response::new(undropped(async move { acknowledging.record(&engine).await }).await?))
+    }
+
+    async fn list_attention(
+        &self,
+        request: Request<ListAttentionRequest>,
+    ) -> Result<Response<ListAttentionResponse>, Status> {
+        Ok(Response::new(self.desk.list(&self.engine, &request.into_inner()).await?))
+    }
+
     async fn explain(&self, request: Request<ExplainRequest>) -> Result<Response<ExplainResponse>, Status> {
         let told = explain::answer(&self.engine, self.up_since_us, &request.into_inner().gid).await;
         Ok(Response::new(told?))
     }
 
-    async fn payloads(&self, _: Request<PayloadsRequest>) -> Result<Response<PayloadsResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
+    async fn lanes(&self, request: Request<LanesRequest>) -> Result<Response<LanesResponse>, Status> {
+        Ok(Response::new(lanes::lanes(&self.engine, &request.into_inner())?))
+    }
+
+    async fn set_lane(&self, request: Request<SetLaneRequest>) -> Result<Response<SetLaneResponse>, Status> {
+        let subject = caller(request.metadata())?.name;
+        Ok(Response::new(lanes::set(&self.engine, &self.lane_book, subject, request.into_inner()).await?))
+    }
+
+    async fn retry(&self, request: Request<pb::RetryRequest>) -> Result<Response<pb::GlobalTransaction>, Status> {
+        let (helm, asked) = self.helm(request)?;
+        Ok(Response::new(undropped(async move { helm.retry(asked).await }).await?))
+    }
+
+    async fn pause(&self, request: Request<pb::PauseRequest>) -> Result<Response<pb::PauseResponse>, Status> {
+        let (helm, asked) = self.helm(request)?;
+        Ok(Response::new(undropped(async move { helm.pause(asked).await }).await?))
+    }
+
+    async fn resume(&self, request: Request<pb::ResumeRequest>) -> Result<Response<pb::PauseResponse>, Status> {
+        let (helm, asked) = self.helm(request)?;
+        Ok(Response::new(undropped(async move { helm.resume(asked).await }).await?))
+    }
+
+    async fn resolve(
+        &self,
+        request: Request<pb::ResolveRequest>,
+    ) -> Result<Response<pb::ResolveResponse>, Status> {
+        let (helm, asked) = self.helm(request)?;
+        Ok(Response::new(undropped(async move { helm.resolve(asked).await }).await?))
+    }
+
+    async fn stats(&self, _: Request<pb::StatsRequest>) -> Result<Response<pb::StatsResponse>, Status> {
+        Ok(Response::new(self.figures.tell(&self.engine).await?))
+    }
+
+    async fn list_holds(
+        &self,
+        request: Request<pb::ListHoldsRequest>,
+    ) -> Result<Response<pb::ListHoldsResponse>, Status> {
+        Ok(Response::new(steering::holds(&self.engine, request.get_ref())))
+    }
+
+    async fn payloads(
+        &self,
+        request: Request<PayloadsRequest>,
+    ) -> Result<Response<PayloadsResponse>, Status> {
+        Ok(Response::new(payloads::answer(&self.engine, &request.into_inner().gid).await?))
     }
 }

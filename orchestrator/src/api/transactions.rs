@@ -5,8 +5,9 @@ use super::start::{self, Caller, Started, text};
 use super::watch::{Events, Watchers, first_seq};
 use super::{start_own, view};
 use crate::definitions::StepTimes;
+use crate::filter;
 use crate::engine::{Cancelled, Engine, Live};
-use crate::history::{ListFilter, State};
+use crate::history::{Act, ListFilter, State};
 use amends_dtm::Gid;
 use amends_proto::amends::v1::transactions_server::Transactions;
 use amends_proto::amends::v1::{
@@ -60,7 +61,7 @@ impl TransactionsService {
 }
 
 /// Runs work that must not be dropped when the caller gives up.
-async fn undropped<T: Send + 'static>(
+pub(super) async fn undropped<T: Send + 'static>(
     work: impl Future<Output = Result<T, ApiError>> + Send + 'static,
 ) -> Result<T, ApiError> {
     tokio::spawn(work).await.map_err(|_| ApiError::Stopping)?
@@ -94,7 +95,7 @@ fn millis(ms: i32) -> Duration {
     Duration::from_millis(u64::try_from(ms).unwrap_or(0))
 }
 
-fn caller(metadata: &MetadataMap) -> Result<Caller, ApiError> {
+pub(super) fn caller(metadata: &MetadataMap) -> Result<Caller, ApiError> {
     let value = |key| metadata.get(key).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
     let name = match value("amends-caller") {
         name if name.is_empty() => "anonymous".to_owned(),
@@ -154,12 +155,10 @@ impl Transactions for TransactionsService {
     }
 
     async fn list(&self, request: Request<ListRequest>) -> Result<Response<ListResponse>, Status> {
-        let filter = list_filter(&request.into_inner())?;
-        let rows = self.engine.history().reader.list(&filter).await.map_err(ApiError::from)?;
-        let full = u64::try_from(rows.len()).is_ok_and(|count| count == filter.limit);
-        let next = rows.last().filter(|_| full).map(|row| row.gid.clone());
-        let transactions = rows.iter().map(view::row).collect();
-        Ok(Response::new(ListResponse { transactions, next_page_token: next.unwrap_or_default() }))
+        let filter = list_filter(&request.into_inner(), self.engine.now_us())?;
+        let page = self.engine.history().reader.list(&filter).await.map_err(ApiError::from)?;
+        let transactions = page.rows.iter().map(view::row).collect();
+        Ok(Response::new(ListResponse { transactions, next_page_token: page.next.unwrap_or_default() }))
     }
 
     async fn wait(&self, request: Request<WaitRequest>) -> Result<Response<GlobalTransaction>, Status> {
@@ -198,12 +197,14 @@ impl Transactions for TransactionsService {
     }
 
     async fn cancel(&self, request: Request<CancelRequest>) -> Result<Response<GlobalTransaction>, Status> {
+        let subject = caller(request.metadata())?.name;
         let CancelRequest { gid, reason } = request.into_inner();
         text("reason", &reason, 0, MAX_REASON)?;
+        let act = Act::of(&subject, &reason);
         let live = self.live(&gid).await?;
         let engine = Arc::clone(&self.engine);
         let live = undropped(async move {
-            match engine.cancel(&live, &reason).await? {
+            match engine.cancel(&live, &act).await? {
                 Cancelled::Decided | Cancelled::Already => Ok(live),
                 Cancelled::PastPivot => Err(ApiError::PastPivot { gid }),
                 Cancelled::PivotInFlight => Err(ApiError::PivotInFlight { gid }),
@@ -215,7 +216,7 @@ impl Transactions for TransactionsService {
 }
 
 /// Rows of a page, of which the request says 0 for the default.
-fn page_limit(asked: i32, default: i32, most: i32) -> Result<u64, ApiError> {
+pub(super) fn page_limit(asked: i32, default: i32, most: i32) -> Result<u64, ApiError> {
     let fits = (0..=most).contains(&asked);
     let limit = if asked == 0 { default } else { asked };
     u64::try_from(limit)
@@ -224,7 +225,7 @@ fn page_limit(asked: i32, default: i32, most: i32) -> Result<u64, ApiError> {
         .ok_or_else(|| ApiError::Invalid { field: "page_size", what: format!("must be 0 to {most}") })
 }
 
-fn list_filter(request: &ListRequest) -> Result<ListFilter, ApiError> {
+fn list_filter(request: &ListRequest, now_us: i64) -> Result<ListFilter, ApiError> {
     let invalid = |field, what: &str| ApiError::Invalid { field, what: what.to_owned() };
     let mut statuses = Vec::new();
     for number in &request.statuses {
@@ -241,5 +242,6 @@ fn list_filter(request: &ListRequest) -> Result<ListFilter, ApiError> {
                 .to_owned(),
         ),
     };
-    Ok(ListFilter { statuses, attention_only: request.attention_only, before, limit })
+    let filter = Some(filter::parse(&request.filter)?);
+    Ok(ListFilter { statuses, attention_only: request.attention_only, filter, now_us, before, limit })
 }

@@ -1,9 +1,10 @@
 //! The fold as clients see it. Reads nothing but what it is given.
 
+use super::attention;
 use crate::engine::Live;
 use crate::history::entity::{event, global_transaction};
-use crate::history::{Attention, OpState, Standing, State, Status};
-use crate::plan::{Mode, OpRef, Plan, StepIndex};
+use crate::history::{Act, OpState, Proposal, Standing, State, Status};
+use crate::plan::{Mode, OpRef, StepIndex};
 use amends_dtm::Op;
 use amends_proto::amends::v1 as pb;
 use prost_types::Timestamp;
@@ -16,9 +17,11 @@ pub fn transaction(live: &Live) -> pb::GlobalTransaction {
         steps: steps.collect(),
         reason: state.cause().map(|cause| cause.text().to_owned()).unwrap_or_default(),
         undo_cause: state.cause().map(|cause| cause.name().to_owned()).unwrap_or_default(),
-        attention: state.attention.first().map(|open| attention(&live.plan, open)),
-        all_attention: state.attention.iter().map(|open| attention(&live.plan, open)).collect(),
+        attention: state.attention.first().map(|open| attention::shown(live, &state, open)),
+        all_attention: state.attention.iter().map(|open| attention::shown(live, &state, open)).collect(),
         last_seq: state.last_seq,
+        paused: state.paused.is_some(),
+        proposal: state.proposal.as_ref().map(|proposal| proposed(live, proposal)),
         plan_hash: hex::encode(live.plan.hash()),
         status: status(state.status()).into(),
         finished_at: time(state.finished_us),
@@ -57,8 +60,23 @@ pub fn event(row: event::Model) -> pb::Event {
         op: row.op,
         attempt: row.attempt,
         code: row.code,
+        act: Act::stored(&row.detail, "").map(act),
         reason: row.reason,
         build_id: row.build_id,
+    }
+}
+
+fn act(act: Act) -> pb::Act {
+    let Act { subject, reason: _, evidence, reference, approved_by, owner } = act;
+    pb::Act { subject, evidence, reference, approved_by, owner }
+}
+
+fn proposed(live: &Live, proposal: &Proposal) -> pb::Proposal {
+    pb::Proposal {
+        branch_id: live.plan.branch_id(proposal.at.step).as_str().to_owned(),
+        op: proposal.at.op.as_str().to_owned(),
+        outcome: proposal.outcome.name().to_owned(),
+        act: Some(act(proposal.act.clone())),
     }
 }
 
@@ -95,7 +113,7 @@ pub fn mode_name(mode: Mode) -> &'static str {
     }
 }
 
-fn status_named(name: &str) -> pb::Status {
+pub fn status_named(name: &str) -> pb::Status {
     let all = [
         pb::Status::Accepted,
         pb::Status::Running,
@@ -147,17 +165,6 @@ fn op_view(live: &Live, state: &State, at: OpRef) -> Option<pb::Op> {
         started_at: time(*started_us),
         ended_at: time(*ended_us),
     })
-}
-
-/// An open need for a person.
-pub fn attention(plan: &Plan, open: &Attention) -> pb::Attention {
-    let branch_id = open.at.map(|at| plan.branch_id(at.step).as_str().to_owned());
-    pb::Attention {
-        cause: open.cause.clone(),
-        since: time(open.since_us),
-        branch_id: branch_id.unwrap_or_default(),
-        text: open.text.clone(),
-    }
 }
 
 /// `None` for 0: it has not happened.

@@ -35,7 +35,7 @@ pub fn plan(order: &Order<'_>) -> Result<Planned, DefinitionError> {
         policy,
     };
     let key = if order.business_key.is_empty() { order.gid.as_str() } else { order.business_key };
-    let plan = assemble(order, NAME, VERSION, key, (1..=steps).map(step).collect())?;
+    let plan = assemble(order, NAME, VERSION, key, (0, ""), (1..=steps).map(step).collect())?;
     Ok(Planned { plan, reuse: Reuse::Always })
 }
 

@@ -50,7 +50,8 @@ pub fn plan(order: &Order<'_>) -> Result<Planned, DefinitionError> {
     };
     let own_key = format!("{}/{}", input.merchant_id, input.out_trade_no);
     let key = if order.business_key.is_empty() { own_key } else { order.business_key.to_owned() };
-    let plan = assemble(order, NAME, VERSION, &key, steps.into_iter().flatten().collect())?;
+    let worth = (parts.total.minor_units, parts.total.currency.as_str());
+    let plan = assemble(order, NAME, VERSION, &key, worth, steps.into_iter().flatten().collect())?;
     // An order that is paid must not be paid again (payments-domain.md §5, I4).
     Ok(Planned { plan, reuse: Reuse::AfterFailed })
 }

@@ -3,6 +3,7 @@
 mod bench;
 mod checkout;
 pub mod own;
+pub mod samples;
 
 use crate::history::Reuse;
 use crate::plan::{Mode, Plan, PlanError};
@@ -120,12 +121,13 @@ struct StepSketch {
     policy: StepPolicy,
 }
 
-/// Numbers the sketched steps from 01 and makes them a plan.
+/// Numbers the sketched steps from 01 and makes them a plan, of what is at stake.
 fn assemble(
     order: &Order<'_>,
     name: &str,
     version: i32,
     key: &str,
+    (amount_minor, currency): (i64, &str),
     steps: Vec<StepSketch>,
 ) -> Result<Plan, PlanError> {
     let full = |service: &str, method: &str| match method {
@@ -152,6 +154,8 @@ fn assemble(
         steps: steps.collect(),
         traceparent: order.traceparent.to_owned(),
         created_at_us: order.now_us,
+        amount_minor,
+        currency: currency.to_owned(),
         ..pb::Plan::default()
     })
 }

@@ -35,9 +35,12 @@ impl Engine {
     }
 
     fn time_left(&self, live: &Live) -> Duration {
-        let spent_us = self.now_us().saturating_sub(live.plan.body().created_at_us);
+        let created_us = live.plan.body().created_at_us;
+        let spent_us = self.now_us().saturating_sub(created_us);
         let left_us = timeout_us(&live.plan).saturating_sub(spent_us);
-        Duration::from_micros(u64::try_from(left_us).unwrap_or(0))
+        let stood_still = self.stood_still(live, None, created_us);
+        let stood_still_us = i64::try_from(stood_still.as_micros()).unwrap_or(i64::MAX);
+        Duration::from_micros(u64::try_from(left_us.saturating_add(stood_still_us)).unwrap_or(0))
     }
 
     async fn time_is_over(self: &Arc<Self>, live: &Arc<Live>) {

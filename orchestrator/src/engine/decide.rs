@@ -90,7 +90,7 @@ fn confirm(plan: &Plan, state: &State, asked: OpRef, in_flight: &impl InFlight) 
     match &state.verdict {
         Verdict::Open => Decision::Disagree("a confirm without a commit decision"),
         // History decided the opposite: it is carried out, and DTM may end.
-        Verdict::Undo(_) if state.end.is_some() => Decision::Reply(Answer::Ok),
+        Verdict::Undo(_) if state.end.is_some() || state.after_commit => Decision::Reply(Answer::Ok),
         Verdict::Undo(_) => Decision::Disagree("a confirm after the abort decision"),
         Verdict::Submitting | Verdict::Committed => {
             if confirmed(state, asked.step) {
@@ -126,7 +126,9 @@ fn undo(plan: &Plan, state: &State, asked: OpRef, in_flight: &impl InFlight) -> 
         return Decision::Reply(Answer::Ok);
     }
     let forward = OpRef { step: asked.step, op: plan.forward_op() };
-    if in_flight.running(forward) || in_flight.running(asked) {
+    // An operator's word may have turned it back while a confirm was asked for.
+    let confirm = OpRef { step: asked.step, op: Op::Confirm };
+    if [forward, confirm, asked].into_iter().any(|at| in_flight.running(at)) {
         return Decision::Reply(Answer::InProgress);
     }
     if state.cannot_have_run(plan, asked.step) {

@@ -75,7 +75,7 @@ impl Engine {
     }
 
     async fn advance(self: &Arc<Self>, live: &Arc<Live>, goal: Goal) {
-        let patience = Instant::now() + self.parts.times.try_phase;
+        let began = (Instant::now(), self.now_us());
         let mut running = Running::new();
         loop {
             let state = live.state();
@@ -104,12 +104,22 @@ impl Engine {
                     Some(Ok(false) | Err(_)) | None => return,
                 },
                 _ = live.until(|now| now.last_seq != state.last_seq), if beside => {}
-                () = tokio::time::sleep_until(patience), if trying => {
+                () = tokio::time::sleep_until(self.patience(live, began)), if trying => {
+                    if self.patience(live, began) > Instant::now() {
+                        continue;
+                    }
                     let cause = Cause::Deadline("the try phase took too long".to_owned());
                     self.decide_abort(live, cause).await;
                 }
             }
         }
+    }
+
+    /// When the tries have taken too long, unless deadlines stand still again until then.
+    fn patience(&self, live: &Live, (began, began_us): (Instant, i64)) -> Instant {
+        let steps = 0..live.plan.steps().len();
+        let stood_still = steps.map(|step| self.stood_still(live, Some(step), began_us)).max();
+        began + self.parts.times.try_phase + stood_still.unwrap_or_default()
     }
 
     /// Begins every op that may begin now, and records what needs no call; false = there was nothing of either.

@@ -10,8 +10,8 @@ use crate::attention;
 use crate::coordinator::Coordinator;
 use crate::history::entity::event;
 use crate::history::{
-    Append, AppendError, Event, Fact, FlatFact, History, HistoryWriter, Loaded, Marks, Needs, NewTransaction, Row,
-    State, bounded,
+    Append, AppendError, Event, Fact, FlatFact, History, HistoryWriter, Loaded, Marks, Needs, NewTransaction,
+    Row, State, bounded,
 };
 use crate::plan::{OpRef, Plan};
 use amends_dtm::Op;

@@ -1,6 +1,8 @@
 //! The engine: brings every global transaction to its end. Runs ops through lanes, records their outcomes, wakes
 //! the coordinator, and recovers what a crash interrupted. Must not know definitions or the API.
 
+mod acts;
+mod acknowledge;
 mod answer;
 mod auditor;
 mod cache;
@@ -8,23 +10,31 @@ mod deadline;
 mod decide;
 mod drive;
 mod feed;
+mod holds;
 mod lanes;
 mod live;
 #[cfg(test)]
 mod model;
 mod op;
 mod silence;
+mod steer;
 mod sweep;
 mod tcc;
 mod waits;
 mod wire;
 
+pub use acts::{ActError, Seen};
 pub use answer::{RelayCall, RelayError};
 pub use auditor::{AuditSettings, Auditor, DISAGREEMENT, Progress};
 pub use decide::{Answer, Decision, InFlight, decide, next_ops};
 pub use feed::Subscription;
-pub use lanes::{AddressError, Lane, Lanes, code_name};
+pub use holds::{HeldBack, Holds};
+pub use lanes::{
+    AddressError, Hindrance, Lane, LaneBook, LaneChange, LaneError, LaneSettings, LaneView, Lanes, Phase, Reset,
+    SettingsError, code_name,
+};
 pub use live::{Happened, Live};
+pub use steer::{Approval, Denied, Statement};
 pub use op::{Done, Judgement, Limit, Retry};
 pub use waits::{Rule, Scope, Wait, Waiting, Waits, Why};
 
@@ -92,6 +102,7 @@ pub struct EngineParts {
 pub struct Engine {
     parts: EngineParts,
     live: Cache,
+    holds: Holds,
     coordinator_away: AtomicBool,
     turns: Arc<Semaphore>,
 }
@@ -103,6 +114,7 @@ impl Engine {
         Arc::new(Self {
             parts,
             live: Cache::default(),
+            holds: Holds::default(),
             coordinator_away: AtomicBool::new(false),
             turns: Arc::new(Semaphore::new(AT_ONCE)),
         })
@@ -219,6 +231,12 @@ impl Engine {
         });
     }
 
+    /// The one that is in memory, if it is.
+    #[must_use]
+    pub fn in_memory(&self, gid: &str) -> Option<Arc<Live>> {
+        self.live.get(gid)
+    }
+
     /// Finds a global transaction, in memory or in the store; `None` = never heard of.
     ///
     /// # Errors
@@ -273,7 +291,7 @@ impl Engine {
     ///
     /// # Errors
     /// Where the store did not commit.
-    pub async fn cancel(self: &Arc<Self>, live: &Arc<Live>, reason: &str) -> Result<Cancelled, AppendError> {
+    pub async fn cancel(self: &Arc<Self>, live: &Arc<Live>, act: &Act) -> Result<Cancelled, AppendError> {
         let mut outcome = Cancelled::Decided;
         let plan = &live.plan;
         let state = self
@@ -281,9 +299,9 @@ impl Engine {
                 outcome = may_cancel(plan, state);
                 match outcome {
                     Cancelled::Decided => {
-                        let cause = Cause::Cancelled(reason.to_owned());
+                        let cause = Cause::Cancelled(act.reason.clone());
                         vec![
-                            Fact::CancelRequested(Act::of("", reason)).into(),
+                            Fact::CancelRequested(act.clone()).into(),
                             undo_decided(plan, cause).into(),
                         ]
                     }

@@ -36,6 +36,7 @@ impl Engine {
     /// # Errors
     /// Where the store cannot be read.
     pub async fn recover(self: &Arc<Self>) -> Result<usize, ReadError> {
+        self.look_at_holds().await?;
         let open = self.parts.history.reader.open_gids().await?;
         for gids in open.chunks(READ_AT_ONCE) {
             for (gid, loaded) in self.parts.history.reader.load_open(gids).await? {

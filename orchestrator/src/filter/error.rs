@@ -5,6 +5,9 @@ use std::fmt;
 /// Characters shown on each side of the place: a status text must stay short.
 const AROUND: usize = 40;
 
+/// Characters shown of what stands there.
+const SHOWN: usize = 60;
+
 /// A filter that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FilterError {
@@ -32,7 +35,7 @@ impl FilterError {
         let shown: String = text.chars().skip(from).take(2 * AROUND).map(plain).collect();
         let (cut, goes_on) = (from > 0, text.chars().count() > from + 2 * AROUND);
         let line = format!("{}{shown}{}", if cut { "…" } else { "" }, if goes_on { "…" } else { "" });
-        let (found, expected) = (found.into(), expected.into());
+        let (found, expected) = (found.into().chars().take(SHOWN).collect(), expected.into());
         Self { at, found, expected, line, mark: at - from + usize::from(cut) }
     }
 }

@@ -44,6 +44,12 @@ impl Act {
         }
     }
 
+    /// As a stored event names it; `None` = it names nobody.
+    #[must_use]
+    pub fn stored(detail: &str, reason: &str) -> Option<Self> {
+        if detail.is_empty() { None } else { Self::read(detail, reason) }
+    }
+
     /// Read back; `None` = it is not one.
     pub(super) fn read(detail: &str, reason: &str) -> Option<Self> {
         let known = if detail.is_empty() { Self::default() } else { serde_json::from_str(detail).ok()? };

@@ -176,6 +176,49 @@ pub mod event {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+/// Who holds back a whole definition or participant, and who did.
+pub mod hold {
+    use sea_orm::entity::prelude::*;
+
+    /// One hold, from its beginning to its end.
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "hold")]
+    pub struct Model {
+        /// `definition` or `participant`.
+        #[sea_orm(primary_key, auto_increment = false, column_type = "Text")]
+        pub kind: String,
+        /// Which one.
+        #[sea_orm(primary_key, auto_increment = false, column_type = "Text")]
+        pub name: String,
+        /// Unix microseconds.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub since_us: i64,
+        /// What deadlines do meanwhile: `stop` or `run`.
+        #[sea_orm(column_type = "Text")]
+        pub deadlines: String,
+        /// By whom.
+        #[sea_orm(column_type = "Text")]
+        pub subject: String,
+        /// Why.
+        #[sea_orm(column_type = "Text")]
+        pub reason: String,
+        /// Unix microseconds; 0 = it is in force.
+        pub ended_us: i64,
+        /// By whom; or empty.
+        #[sea_orm(column_type = "Text")]
+        pub ended_by: String,
+        /// Why; or empty.
+        #[sea_orm(column_type = "Text")]
+        pub ended_reason: String,
+    }
+
+    /// None that SeaORM needs to know.
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
 /// The orchestrators that share this history.
 pub mod replica {
     use sea_orm::entity::prelude::*;

@@ -3,7 +3,7 @@
 
 use super::act::{Act, Deadlines, Resolution};
 use super::event::{Cause, End, Event, Fact};
-use crate::plan::{Mode, OpRef, Plan, StepIndex};
+use crate::plan::{OpRef, Plan};
 use amends_dtm::Op;
 
 /// What was decided about a global transaction as a whole.
@@ -122,12 +122,14 @@ pub struct Acknowledged {
 }
 
 /// No new attempt is made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Paused {
     /// Unix microseconds.
     pub since_us: i64,
     /// What deadlines do meanwhile.
     pub deadlines: Deadlines,
+    /// By whom and why.
+    pub act: Act,
 }
 
 /// A stated outcome that waits for a second person.
@@ -170,23 +172,6 @@ pub struct State {
     pub started_us: i64,
     /// Unix microseconds of its end; 0 = not ended.
     pub finished_us: i64,
-}
-
-/// Status of a global transaction (design.md §5).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Status {
-    /// Durable, not running yet.
-    Accepted,
-    /// Forward work, or confirms.
-    Running,
-    /// Undo is under way.
-    Compensating,
-    /// Every step applied.
-    Succeeded,
-    /// All undone.
-    Failed,
-    /// All undone, on request.
-    Cancelled,
 }
 
 impl State {
@@ -248,10 +233,7 @@ impl State {
             Fact::Skipped { at } => self.close(*at, Standing::Skipped, event.time_us),
             Fact::CancelRequested(_) | Fact::OperatorRetry { .. } => {}
             Fact::OperatorAcknowledged { cause, act } => self.acknowledge(cause, act, event.time_us),
-            Fact::Paused { deadlines, .. } if self.paused.is_none() && self.end.is_none() => {
-                self.paused = Some(Paused { since_us: event.time_us, deadlines: *deadlines });
-            }
-            Fact::Paused { .. } => {}
+            Fact::Paused { deadlines, act } => self.pause(event.time_us, *deadlines, act),
             Fact::Resumed(_) => self.end_pause(event.time_us),
             Fact::OperatorProposed { at, outcome, act } => {
                 self.proposal = Some(Proposal { at: *at, outcome: *outcome, act: act.clone() });
@@ -297,8 +279,14 @@ impl State {
         }
     }
 
+    fn pause(&mut self, since_us: i64, deadlines: Deadlines, act: &Act) {
+        if self.paused.is_none() && self.end.is_none() {
+            self.paused = Some(Paused { since_us, deadlines, act: act.clone() });
+        }
+    }
+
     fn end_pause(&mut self, time_us: i64) {
-        if let Some(Paused { since_us, deadlines: Deadlines::Stop }) = self.paused.take() {
+        if let Some(Paused { since_us, deadlines: Deadlines::Stop, .. }) = self.paused.take() {
             self.standstills.push((since_us, time_us));
         }
     }
@@ -317,8 +305,7 @@ impl State {
             }
             (Op::Action | Op::Try, Resolution::Refused) => self.wait(at),
             (Op::Confirm, Resolution::Refused) => self.close(at, Standing::Refused, time_us),
-            (Op::Confirm, Resolution::Succeeded)
-            | (Op::Compensate | Op::Cancel, Resolution::Compensated) => {
+            (Op::Confirm, Resolution::Succeeded) | (Op::Compensate | Op::Cancel, Resolution::Compensated) => {
                 self.close(at, Standing::Succeeded, time_us);
             }
             (Op::Action | Op::Try | Op::Confirm, Resolution::Compensated)
@@ -400,82 +387,10 @@ impl State {
         self.steps[at.step].op(at.op)
     }
 
-    /// How long deadlines stood still by its own pauses between two moments, both in unix microseconds.
-    #[must_use]
-    pub fn stood_still_us(&self, from_us: i64, now_us: i64) -> i64 {
-        let now = self.paused.filter(|paused| paused.deadlines == Deadlines::Stop);
-        let spans = self.standstills.iter().copied().chain(now.map(|paused| (paused.since_us, now_us)));
-        spans.map(|(since, until)| (until.min(now_us) - since.max(from_us)).max(0)).sum()
-    }
-
     /// Whether undo was decided.
     #[must_use]
     pub fn undoing(&self) -> bool {
         matches!(self.verdict, Verdict::Undo(_))
-    }
-
-    /// A step that cannot have run: it refused, or one that it waits for is not recorded as succeeded. A missing
-    /// attempt record alone proves nothing (design.md §2, the relay's table). Behind a late success nothing can have
-    /// run either: the coordinator was told that it was refused.
-    #[must_use]
-    pub fn cannot_have_run(&self, plan: &Plan, step: StepIndex) -> bool {
-        let succeeded = |step: StepIndex| self.steps[step].forward.standing == Standing::Succeeded;
-        self.steps[step].forward.standing == Standing::Refused || !plan.before(step).iter().all(succeeded)
-    }
-
-    /// Whether nothing of a step is left to take back.
-    #[must_use]
-    pub fn undone(&self, plan: &Plan, step: StepIndex) -> bool {
-        plan.method(OpRef { step, op: plan.undo_op() }).is_empty()
-            || self.cannot_have_run(plan, step)
-            || matches!(self.steps[step].undo.standing, Standing::Succeeded | Standing::Skipped)
-    }
-
-    /// The end that the recorded ops amount to, if the last one is recorded.
-    #[must_use]
-    pub fn reached_end(&self, plan: &Plan) -> Option<End> {
-        let all = |op| self.steps.iter().all(|step| step.op(op).standing == Standing::Succeeded);
-        match (&self.verdict, plan.mode()) {
-            (Verdict::Undo(cause), _) => {
-                let undone = (0..self.steps.len()).all(|step| self.undone(plan, step));
-                undone.then_some(match cause {
-                    Cause::Cancelled(_) => End::Cancelled,
-                    Cause::Refused(_)
-                    | Cause::Deadline(_)
-                    | Cause::Timeout(_)
-                    | Cause::Crash(_)
-                    | Cause::GivenUp(_) => End::Failed,
-                })
-            }
-            (Verdict::Open, Mode::Saga) => all(Op::Action).then_some(End::Succeeded),
-            (Verdict::Submitting | Verdict::Committed, _) => all(Op::Confirm).then_some(End::Succeeded),
-            (Verdict::Open, Mode::Tcc | Mode::Unspecified) => None,
-        }
-    }
-
-    /// Status as clients see it (orchestration.md item 2).
-    #[must_use]
-    pub fn status(&self) -> Status {
-        match (self.end, &self.verdict) {
-            (Some(End::Succeeded), _) => Status::Succeeded,
-            (Some(End::Failed), _) => Status::Failed,
-            (Some(End::Cancelled), _) => Status::Cancelled,
-            (None, Verdict::Undo(_)) => Status::Compensating,
-            (None, Verdict::Submitting | Verdict::Committed) => Status::Running,
-            (None, Verdict::Open) => {
-                let touched = |step: &StepState| step.forward.standing != Standing::Untouched;
-                if self.steps.iter().any(touched) { Status::Running } else { Status::Accepted }
-            }
-        }
-    }
-
-    /// Why it did not, or will not, succeed; empty if nothing speaks against it.
-    #[must_use]
-    pub fn cause(&self) -> Option<&Cause> {
-        match &self.verdict {
-            Verdict::Undo(cause) => Some(cause),
-            Verdict::Open | Verdict::Submitting | Verdict::Committed => None,
-        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! Tests of the fold: decisions, late results, ends.
 
 use super::*;
+use crate::history::Status;
+use crate::plan::Mode;
 use crate::plan::samples;
 
 fn play(plan: &Plan, facts: &[Fact]) -> State {

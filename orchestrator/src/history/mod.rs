@@ -6,24 +6,32 @@ mod bulk;
 mod commit;
 mod conflicts;
 pub mod entity;
+mod end;
 mod event;
 mod fold;
+mod generate;
+mod holds;
 mod marks;
 mod reader;
 mod scope;
+mod search;
 mod shapes;
 mod sqlite;
 mod writer;
 
 pub use act::{Act, Deadlines, Resolution};
 pub use bulk::AT_ONCE as READ_AT_ONCE;
+pub use end::Status;
 pub use event::{Cause, End, Event, Fact, FlatFact, MAX_REASON_BYTES, UnreadableEvent, bounded};
 pub use fold::{
-    Acknowledged, Attention, OpState, Paused, Proposal, Standing, State, Status, StepState, Verdict,
+    Acknowledged, Attention, OpState, Paused, Proposal, Standing, State, StepState, Verdict,
 };
+pub use generate::{Amount, GenerateError, generate};
 pub use marks::Marks;
-pub use reader::{HistoryReader, ListFilter, Loaded, ReadError, Row};
+pub use holds::{Held, Hold, HoldTable};
+pub use reader::{HistoryReader, Loaded, ReadError, Row};
 pub use scope::Scope;
+pub use search::{CauseCount, Counts, ListFilter, Page, StatusCount};
 pub use shapes::shape_of;
 pub use writer::{Append, AppendError, Conflict, HistoryWriter, Needs, NewTransaction, Reuse};
 
@@ -34,28 +42,4 @@ pub struct History {
     pub writer: HistoryWriter,
     /// Reads them back.
     pub reader: HistoryReader,
-}
-
-impl Status {
-    /// Short lower-case name, as stored and shown.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Accepted => "accepted",
-            Self::Running => "running",
-            Self::Compensating => "compensating",
-            Self::Succeeded => "succeeded",
-            Self::Failed => "failed",
-            Self::Cancelled => "cancelled",
-        }
-    }
-
-    /// Whether it will change no more.
-    #[must_use]
-    pub fn is_final(self) -> bool {
-        match self {
-            Self::Succeeded | Self::Failed | Self::Cancelled => true,
-            Self::Accepted | Self::Running | Self::Compensating => false,
-        }
-    }
 }

@@ -3,6 +3,7 @@
 use super::entity::{event, global_transaction, plan, replica};
 use super::event::{Event, Fact, FlatFact, UnreadableEvent};
 use super::fold::State;
+use super::holds::HoldTable;
 use super::scope::Scope;
 use crate::plan::{Plan, PlanError};
 use amends_serve::store::Store;
@@ -43,19 +44,6 @@ pub enum ReadError {
     },
 }
 
-/// Which rows a list shows.
-#[derive(Debug, Clone, Default)]
-pub struct ListFilter {
-    /// Only these statuses; empty = all.
-    pub statuses: Vec<&'static str>,
-    /// Only those that need a person.
-    pub attention_only: bool,
-    /// Only older than this gid (newest first).
-    pub before: Option<String>,
-    /// At most so many.
-    pub limit: u64,
-}
-
 /// Reads from the store's read pool.
 #[derive(Debug, Clone)]
 pub struct HistoryReader {
@@ -75,6 +63,12 @@ impl HistoryReader {
     #[must_use]
     pub fn of(store: Store, replica: String) -> Self {
         Self { store, replica }
+    }
+
+    /// The table of holds on the same store.
+    #[must_use]
+    pub fn holds(&self) -> HoldTable {
+        HoldTable::new(self.store.clone())
     }
 
     pub(super) fn is_mine(&self, row: &Row) -> bool {
@@ -158,7 +152,8 @@ impl HistoryReader {
         let mut open = global_transaction::Entity::find()
             .select_only()
             .column(global_transaction::Column::Gid)
-            .filter(global_transaction::Column::IsOpen.eq(true));
+            // Just as its index has it.
+            .filter(Expr::col(global_transaction::Column::IsOpen));
         if !self.replica.is_empty() {
             open = open.filter(global_transaction::Column::Owner.eq(&self.replica));
         }
@@ -224,25 +219,6 @@ impl HistoryReader {
             .into_tuple()
             .all(self.store.reader())
             .await
-    }
-
-    /// Rows newest first; a gid is a UUIDv7, so its order is the order of starts.
-    ///
-    /// # Errors
-    /// Where the store is away.
-    pub async fn list(&self, filter: &ListFilter) -> Result<Vec<Row>, DbErr> {
-        use global_transaction::Column;
-        let mut query = global_transaction::Entity::find();
-        if !filter.statuses.is_empty() {
-            query = query.filter(Column::Status.is_in(filter.statuses.iter().copied()));
-        }
-        if filter.attention_only {
-            query = query.filter(needs_attention());
-        }
-        if let Some(before) = &filter.before {
-            query = query.filter(Column::Gid.lt(before));
-        }
-        query.order_by_desc(Column::Gid).limit(filter.limit).all(self.store.reader()).await
     }
 
     /// Gid of the newest global transaction of a business key.

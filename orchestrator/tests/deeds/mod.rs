@@ -1,6 +1,7 @@
 //! What the engine does on either coordinator, whichever the test binary names.
 
 pub mod graphs;
+mod lanes;
 mod own;
 mod policies;
 pub mod world;

@@ -12,9 +12,9 @@ use amends_dtm::plan_mac::PlanMacKey;
 use amends_dtm::{BranchId, Gid};
 use amends_migrations::history::Migrator;
 use amends_orchestrator::coordinator::{Coordinator, CoordinatorStatus, Coordinators, DtmCoordinator};
-use amends_orchestrator::engine::{Cancelled, Engine, EngineParts, EngineTimes, Lanes, Live};
+use amends_orchestrator::engine::{Cancelled, Engine, EngineParts, EngineTimes, LaneSettings, Lanes, Live};
 use amends_orchestrator::history::{
-    History, HistoryReader, HistoryWriter, NewTransaction, Reuse, Row, Status,
+    Act, History, HistoryReader, HistoryWriter, NewTransaction, Reuse, Row, Status,
 };
 use amends_orchestrator::plan::{Mode, Plan};
 use amends_orchestrator::relay::RelayService;
@@ -43,11 +43,13 @@ pub const EMBEDDED: bool = matches!(env!("CARGO_CRATE_NAME").as_bytes(), b"engin
 
 pub struct World {
     pub branches: Branches,
+    /// A second participant, `other`.
+    pub other: Branches,
     pub dtm: LocalDtm,
     pub child: Child,
     coordinator: Arc<DtmCoordinator>,
     relay: SocketAddr,
-    participant: String,
+    participants: BTreeMap<String, String>,
     pub folder: tempfile::TempDir,
     pub engine: Arc<Engine>,
     /// Everything of the orchestrator runs here, so that dropping it is a crash.
@@ -68,6 +70,9 @@ impl World {
     }
 
     async fn with(branches: Branches, participant: String) -> World {
+        let other = Branches::start().await;
+        let at = other.url("x").split('/').next().unwrap().to_owned();
+        let participants = BTreeMap::from([("scripted".to_owned(), participant), ("other".to_owned(), at)]);
         let folder = tempfile::tempdir().unwrap();
         let binary = tokio::task::spawn_blocking(locate).await.unwrap().unwrap();
         let dtm = LocalDtm::new(binary, folder.path().join("dtm"), DtmPorts::free().unwrap());
@@ -80,15 +85,16 @@ impl World {
         let coordinator = Arc::new(DtmCoordinator::new(client, &relay.to_string()));
         let runtime = Runtime::new().unwrap();
         let history = folder.path().join("history.db");
-        let parts = (participant.clone(), Arc::clone(&coordinator), relay);
+        let parts = (participants.clone(), Arc::clone(&coordinator), relay);
         let engine = runtime.spawn(orchestrator(history, parts)).await.unwrap();
         World {
             branches,
+            other,
             dtm,
             child,
             coordinator,
             relay,
-            participant,
+            participants,
             folder,
             engine,
             runtime: Some(runtime),
@@ -102,7 +108,7 @@ impl World {
         let history = self.folder.path().join("history.db");
         let client = DtmClient::new(&self.dtm.endpoints()).unwrap();
         let coordinator = Arc::new(DtmCoordinator::new(client, &self.relay.to_string()));
-        let parts = (self.participant.clone(), coordinator, self.relay);
+        let parts = (self.participants.clone(), coordinator, self.relay);
         self.engine = self.within(orchestrator(history, parts)).await;
     }
 
@@ -156,9 +162,15 @@ impl World {
         self.within(async move { engine.start(row(&plan), plan, new).await }).await.unwrap()
     }
 
+    /// Other settings for one lane.
+    pub async fn set_lane(&self, participant: &str, settings: LaneSettings) {
+        let (engine, set) = (Arc::clone(&self.engine), BTreeMap::from([(participant.to_owned(), settings)]));
+        self.within(async move { engine.lanes().apply(&set) }).await;
+    }
+
     pub async fn cancel(&self, live: &Arc<Live>) -> Cancelled {
         let (engine, live) = (Arc::clone(&self.engine), Arc::clone(live));
-        self.within(async move { engine.cancel(&live, "changed my mind").await }).await.unwrap()
+        self.within(async move { engine.cancel(&live, &Act::of("", "changed my mind")).await }).await.unwrap()
     }
 
     pub async fn end(&self, gid: &str) -> Status {
@@ -229,7 +241,7 @@ pub fn row(plan: &Plan) -> Row {
 
 async fn orchestrator(
     history: PathBuf,
-    (participant, coordinator, relay): (String, Arc<DtmCoordinator>, SocketAddr),
+    (participants, coordinator, relay): (BTreeMap<String, String>, Arc<DtmCoordinator>, SocketAddr),
 ) -> Arc<Engine> {
     let store = Store::open(&format!("sqlite://{}", history.display())).await.unwrap();
     store.migrate::<Migrator>().await.unwrap();
@@ -238,7 +250,7 @@ async fn orchestrator(
         if EMBEDDED { Coordinators::embedded(coordinator) } else { Coordinators::dtm(coordinator) };
     let engine = Engine::new(EngineParts {
         history,
-        lanes: Lanes::new(&BTreeMap::from([("scripted".to_owned(), participant)])).unwrap(),
+        lanes: Lanes::new(&participants).unwrap(),
         coordinators,
         mac_key: PlanMacKey::from_hex(&"11".repeat(32)).unwrap(),
         times: EngineTimes::default(),

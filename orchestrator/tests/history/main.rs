@@ -5,6 +5,7 @@
 mod appends;
 mod away;
 mod fences;
+mod filters;
 mod place;
 mod reading;
 mod samples;

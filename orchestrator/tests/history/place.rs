@@ -38,7 +38,8 @@ impl Place {
         migrated(&self.url()).await
     }
 
-    fn url(&self) -> String {
+    /// Where it is.
+    pub fn url(&self) -> String {
         match self {
             Place::Sqlite(folder) => format!("sqlite://{}", folder.path().join("history.db").display()),
             Place::Postgres(database) => database.url(),

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use prost::bytes::{Buf, BufMut, Bytes};
 use tokio::sync::watch;
@@ -28,6 +28,8 @@ pub struct Call {
     pub traceparent: String,
     pub method: String,
     pub payload: Bytes,
+    #[allow(dead_code, reason = "not every test binary that shares these branches asks when")]
+    pub at: Instant,
 }
 
 #[derive(Default)]
@@ -193,6 +195,7 @@ impl UnaryService<Bytes> for Record {
             traceparent: word("traceparent"),
             method: self.method.clone(),
             payload: request.get_ref().clone(),
+            at: Instant::now(),
         };
         let key = (call.op.clone(), call.branch_id.clone());
         self.state.calls.lock().unwrap().push(call);

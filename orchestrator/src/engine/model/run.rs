@@ -337,7 +337,10 @@ impl<'a> Run<'a> {
     fn cancel(&mut self) {
         if self.state.end.is_none() && may_cancel(&self.plan, &self.state) == Cancelled::Decided {
             let cause = Cause::Cancelled("c".into());
-            self.record(vec![Fact::CancelRequested(history::Act::of("", "c")), undo_decided(&self.plan, cause)]);
+            self.record(vec![
+                Fact::CancelRequested(history::Act::of("", "c")),
+                undo_decided(&self.plan, cause),
+            ]);
         }
     }
 

@@ -10,9 +10,14 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 impl Run<'_> {
-    /// Since the first attempt.
+    /// Since the first attempt, without the time in which deadlines stood still.
     fn elapsed(&self) -> Duration {
-        self.began.elapsed()
+        let started_us = self.live.state().op(self.at).started_us;
+        let stood_still = match started_us {
+            0 => Duration::ZERO,
+            from_us => self.engine.stood_still(self.live, Some(self.at.step), from_us),
+        };
+        self.began.elapsed().saturating_sub(stood_still)
     }
 
     pub(super) fn done(&self) -> Done {

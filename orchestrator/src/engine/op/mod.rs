@@ -5,6 +5,7 @@ mod attempt;
 mod attention;
 mod limits;
 mod outcome;
+mod paused;
 mod policy;
 mod wait;
 
@@ -13,11 +14,11 @@ pub(super) use limits::is_payment;
 pub(super) use outcome::last_try;
 pub use policy::{Done, Judgement, Limit, Retry};
 
-use super::lanes::Answered;
+use super::lanes::{Answered, Turn};
 use super::{Engine, Happened, Live, Rule};
 use crate::history::{AppendError, Fact, State, Verdict};
 use crate::plan::{Mode, OpRef};
-use amends_dtm::Op;
+use amends_dtm::{Op, Outcome};
 use attempt::Begun;
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,6 +49,8 @@ struct Run<'a> {
     due: Option<(Instant, Rule)>,
     pokes: watch::Receiver<u64>,
     last_answer: String,
+    /// What its next call is to the lane.
+    turn: Turn,
 }
 
 impl Engine {
@@ -83,7 +86,13 @@ impl Engine {
         attempt: u32,
     ) -> Answered {
         let run = Run { attempt, ..Run::new(self, live, at) };
-        run.call(Begun { time_us: 0, durable: true }).await.0
+        let Some(admission) = run.room_in_time().await else { return Answered::no_room() };
+        let called = Instant::now();
+        let answered = run.call(Begun { time_us: 0, durable: true }).await.0;
+        if let Some(admission) = admission {
+            admission.ended(&answered, called.elapsed());
+        }
+        answered
     }
 
     async fn after_op(self: &Arc<Self>, live: &Arc<Live>) {
@@ -132,6 +141,8 @@ impl<'a> Run<'a> {
             due: None,
             pokes: live.pokes(),
             last_answer: String::new(),
+            // What a process that is gone began is no repeat: nobody has waited for it here.
+            turn: if op.last_code == "FAILED_PRECONDITION" { Turn::Again } else { Turn::First },
         }
     }
 
@@ -162,33 +173,45 @@ impl<'a> Run<'a> {
         if let Some(next) = self.keep_limits().await? {
             return Ok(next);
         }
+        if self.held_back().await {
+            return Ok(Next::Again(Duration::ZERO, Rule::Interval));
+        }
         if let Some((due, rule)) = self.due.take()
             && !self.pokes.has_changed().unwrap_or(false)
         {
             return Ok(Next::Again(due.saturating_duration_since(Instant::now()), rule));
         }
         self.pokes.mark_unchanged();
-        let Room::Got(_room) = self.room().await else {
+        let Room::Got(admission) = self.room().await else {
             return Ok(Next::Again(Duration::ZERO, Rule::Interval));
         };
         if self.unwanted(&self.live.state()) {
             return Ok(Next::Over);
         }
+        if self.engine.held(self.live, self.at.step).is_some() {
+            return Ok(Next::Again(Duration::ZERO, Rule::Interval));
+        }
         self.attempt += 1;
         let Some(began) = self.begin().await? else {
-            return Ok(Next::Over);
+            self.attempt -= 1;
+            return Ok(Next::Again(Duration::ZERO, Rule::Interval));
         };
         // Whoever has no right to go on any more makes no call; another replica does.
         if !self.engine.tenure().holds() {
             return Err(AppendError::Closed);
         }
+        let called = Instant::now();
         let (answered, begin_recorded) = self.call(began).await;
+        if let Some(admission) = admission {
+            admission.ended(&answered, called.elapsed());
+        }
+        self.turn = turn_after(answered.outcome);
         self.keep(began, answered, begin_recorded).await
     }
 
     /// The pivot's attempt is durable before the call, in the order of decisions: from here a cancel is refused. Of a
     /// participant that may keep no guards the first attempt is: it must be known that it was called, not how often.
-    /// `None` = undo was decided first. Elsewhere the event rides with the outcome (design.md §7).
+    /// `None` = undo was decided first, or it was paused. Elsewhere the event rides with the outcome (design.md §7).
     async fn begin(&self) -> Result<Option<Begun>, AppendError> {
         let time_us = self.engine.now_us();
         let plan = &self.live.plan;
@@ -197,17 +220,26 @@ impl<'a> Run<'a> {
         if !pivot && !first {
             return Ok(Some(Begun { time_us, durable: false }));
         }
+        let stopped = |state: &State| self.unwanted(state) || state.paused.is_some();
         let state =
             self.engine
                 .record(self.live, |state| {
-                    if self.unwanted(state) { Vec::new() } else { vec![self.started(time_us)] }
+                    if stopped(state) { Vec::new() } else { vec![self.started(time_us)] }
                 })
                 .await?;
-        Ok((!self.unwanted(&state)).then_some(Begun { time_us, durable: true }))
+        Ok((!stopped(&state)).then_some(Begun { time_us, durable: true }))
     }
 
     fn started(&self, time_us: i64) -> Happened {
         Happened { time_us: Some(time_us), fact: Fact::AttemptStarted { at: self.at, attempt: self.attempt } }
+    }
+}
+
+/// What the next call is to the lane, after this outcome: only one that nobody knows makes it a repeat.
+fn turn_after(outcome: Outcome) -> Turn {
+    match outcome {
+        Outcome::InProgress => Turn::Again,
+        Outcome::Succeeded | Outcome::Refused | Outcome::Unknown => Turn::Retry,
     }
 }
 

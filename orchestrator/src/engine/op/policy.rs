@@ -84,6 +84,15 @@ impl std::fmt::Display for Limit {
     }
 }
 
+/// The waits, for people.
+impl std::fmt::Display for Retry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { initial, factor_percent, cap, jitter_percent, .. } = self;
+        write!(f, "from {} ms, each {factor_percent} % of the one before, ", initial.as_millis())?;
+        write!(f, "at most {} ms, ± {jitter_percent} %", cap.as_millis())
+    }
+}
+
 impl Retry {
     /// The policy of an op of this plan.
     #[must_use]

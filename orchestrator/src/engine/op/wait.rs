@@ -1,16 +1,16 @@
 //! How long an op waits, for its next attempt and for room, and what ends a wait early.
 
+use super::super::lanes::{Admission, Ask};
 use super::super::{Rule, Why};
 use super::Run;
 use super::policy::lot;
 use std::time::Duration;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 /// What a wait for room came to.
 pub(super) enum Room {
     /// There is room; a participant that is not configured needs none.
-    Got(#[allow(dead_code, reason = "held during the call")] Option<OwnedSemaphorePermit>),
+    Got(Option<Admission>),
     /// A limit is reached, or the op is no longer wanted: it is to be looked at again.
     Look,
 }
@@ -40,11 +40,32 @@ impl Run<'_> {
         self.retry.wait(nth, lot(self.live.base().gid.as_str(), self.at, self.attempt))
     }
 
+    /// Room in the participant's lane within the time of an attempt, for whoever has others to see to; `None` = there
+    /// was none.
+    pub(super) async fn room_in_time(&self) -> Option<Option<Admission>> {
+        let step = &self.live.plan.steps()[self.at.step];
+        let Some(lane) = self.engine.lanes().get(&step.participant) else { return Some(None) };
+        match lane.ask(&self.ask()) {
+            Ok(admission) => Some(Some(admission)),
+            Err(place) => tokio::time::timeout(self.retry.attempt_timeout, place).await.ok().map(Some),
+        }
+    }
+
+    fn ask(&self) -> Ask<'_> {
+        let plan = self.live.plan.body();
+        Ask { definition: &plan.definition, gid: &plan.gid, turn: self.turn }
+    }
+
     /// Room in the participant's lane.
     pub(super) async fn room(&self) -> Room {
         let step = &self.live.plan.steps()[self.at.step];
         let Some(lane) = self.engine.lanes().get(&step.participant) else { return Room::Got(None) };
-        let _told = self.live.waits().begin(self.at, Why::Room, self.engine.now_us(), None);
+        let place = match lane.ask(&self.ask()) {
+            Ok(admission) => return Room::Got(Some(admission)),
+            Err(place) => place,
+        };
+        let (why, longest) = lane.hindrance().map_or((Why::Room, None), |(why, longest)| (why.into(), longest));
+        let _told = self.live.waits().begin(self.at, why, self.engine.now_us(), longest);
         let look = async {
             match self.next_look() {
                 Some(look) => tokio::time::sleep_until(look).await,
@@ -53,7 +74,7 @@ impl Run<'_> {
         };
         tokio::select! {
             biased;
-            room = lane.room() => Room::Got(room),
+            admission = place => Room::Got(Some(admission)),
             _ = self.live.until(|state| self.unwanted(state)) => Room::Look,
             () = look => Room::Look,
         }

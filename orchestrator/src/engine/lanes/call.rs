@@ -1,35 +1,14 @@
-//! Lanes: one bounded way to each participant, and one attempt of one op over it.
-//! Must not know history or what an outcome leads to.
+//! One attempt of one op over a lane, and what its answer means. Must not know history or what an outcome leads to.
 
-use super::wire::Wire;
+use super::Lane;
+use super::breaker::Sign;
 use amends_dtm::{Outcome, metadata};
 use bytes::{Buf as _, BufMut as _, Bytes};
-use http::Uri;
 use http::uri::PathAndQuery;
-use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::{Code, Status};
-
-/// Calls in flight to one participant: enough for a quick one, few enough to not drown a slow one.
-pub const MAX_IN_FLIGHT: usize = 128;
-/// All participants by name: the allow-list (payments-domain.md §3). Nothing else is ever called.
-#[derive(Debug, Clone)]
-pub struct Lanes {
-    by_name: Arc<BTreeMap<String, Lane>>,
-}
-
-/// The way to one participant.
-#[derive(Debug, Clone)]
-pub struct Lane {
-    address: String,
-    origin: Uri,
-    wire: Wire,
-    permits: Arc<Semaphore>,
-}
 
 /// One call to be made.
 #[derive(Debug, Clone)]
@@ -55,55 +34,7 @@ pub struct Answered {
     pub reason: String,
 }
 
-/// A participant's address that is not one.
-#[derive(Debug, thiserror::Error)]
-#[error("participant {name}: {address} is not host:port")]
-pub struct AddressError {
-    name: String,
-    address: String,
-    #[source]
-    source: http::uri::InvalidUri,
-}
-
-impl Lanes {
-    /// Lanes to `participants`, name and host:port each. Connects when first used.
-    ///
-    /// # Errors
-    /// Where an address is malformed.
-    pub fn new(participants: &BTreeMap<String, String>) -> Result<Self, AddressError> {
-        let lane = |(name, address): (&String, &String)| {
-            let origin = Uri::from_maybe_shared(format!("http://{address}"))
-                .map_err(|source| AddressError { name: name.clone(), address: address.clone(), source })?;
-            let permits = Arc::new(Semaphore::new(MAX_IN_FLIGHT));
-            Ok((name.clone(), Lane { address: address.clone(), origin, wire: Wire::new(address), permits }))
-        };
-        let by_name = participants.iter().map(lane).collect::<Result<_, _>>()?;
-        Ok(Self { by_name: Arc::new(by_name) })
-    }
-
-    /// The lane of a participant, if it is on the allow-list.
-    #[must_use]
-    pub fn get(&self, participant: &str) -> Option<&Lane> {
-        self.by_name.get(participant)
-    }
-
-    /// Names and addresses.
-    pub fn addresses(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.by_name.iter().map(|(name, lane)| (name.as_str(), lane.address.as_str()))
-    }
-}
-
 impl Lane {
-    /// A client on the lane's connection. What it asks besides attempts takes no room.
-    pub(super) fn client(&self) -> tonic::client::Grpc<Wire> {
-        tonic::client::Grpc::with_origin(self.wire.clone(), self.origin.clone())
-    }
-
-    /// Waits for room in the lane; the attempt that it is for may have become unwanted meanwhile.
-    pub async fn room(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.permits).acquire_owned().await.ok()
-    }
-
     /// Makes one attempt, in the room that was waited for.
     pub async fn call(&self, attempt: Attempt<'_>) -> Answered {
         match tokio::time::timeout(attempt.timeout, self.unary(&attempt)).await {
@@ -124,6 +55,12 @@ impl Lane {
 }
 
 impl Answered {
+    /// There was no room for the call in time; it was not made.
+    #[must_use]
+    pub fn no_room() -> Self {
+        Self::of(&Status::unavailable("LANE_FULL|there was no room for the call"))
+    }
+
     fn of(status: &Status) -> Self {
         Self {
             outcome: Outcome::of(status.code()),
@@ -131,7 +68,23 @@ impl Answered {
             reason: status.message().to_owned(),
         }
     }
+
+    /// What it says about the participant. "In progress" is never held against it, however long it took; no other
+    /// answer is, if it came in time: what it refuses or forbids, it has understood.
+    #[must_use]
+    pub fn sign(&self, took: Duration, slow: Option<Duration>) -> Sign {
+        let is_ill = match self.outcome {
+            Outcome::InProgress => false,
+            Outcome::Unknown if ILL.contains(&self.code) => true,
+            Outcome::Succeeded | Outcome::Refused | Outcome::Unknown => slow.is_some_and(|slow| took >= slow),
+        };
+        if is_ill { Sign::Ill } else { Sign::Well }
+    }
 }
+
+/// Codes that say: it cannot, or is not there. `UNKNOWN` is also what a broken connection comes to.
+const ILL: [&str; 6] =
+    ["UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "UNKNOWN", "INTERNAL", "CANCELLED"];
 
 /// Metadata that names a branch op to a participant, as DTM itself would send it.
 #[must_use]
@@ -214,5 +167,27 @@ impl Decoder for IgnoringDecoder {
     fn decode(&mut self, source: &mut DecodeBuf<'_>) -> Result<Option<()>, Status> {
         source.advance(source.remaining());
         Ok(Some(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_participant_that_cannot_or_is_slow_is_ill() {
+        let slow = Some(Duration::from_secs(5));
+        let sign = |code: Code, ms: u64| {
+            Answered::of(&Status::new(code, "R|x")).sign(Duration::from_millis(ms), slow)
+        };
+        for code in [Code::Unavailable, Code::DeadlineExceeded, Code::Internal, Code::Unknown] {
+            assert_eq!(sign(code, 1), Sign::Ill, "{code:?}");
+        }
+        for code in [Code::Ok, Code::Aborted, Code::InvalidArgument, Code::Unimplemented] {
+            assert_eq!((sign(code, 4_999), sign(code, 5_000)), (Sign::Well, Sign::Ill), "{code:?}");
+            let never = Answered::of(&Status::new(code, "")).sign(Duration::from_secs(99), None);
+            assert_eq!(never, Sign::Well);
+        }
+        assert_eq!(sign(Code::FailedPrecondition, 60_000), Sign::Well);
     }
 }

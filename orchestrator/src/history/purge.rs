@@ -1,0 +1,116 @@
+//! Takes ended global transactions out of the store for good, and tells which are old enough. Decides nothing about
+//! where they go before.
+
+use super::bulk::AT_ONCE;
+use super::entity::{event, global_transaction, plan};
+use super::reader::{HistoryReader, ReadError, Row};
+use amends_serve::store::Store;
+use sea_orm::sea_query::{Expr, ExprTrait as _};
+use sea_orm::{ColumnTrait as _, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _};
+use std::collections::HashMap;
+
+/// All rows of one global transaction, as stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Whole {
+    /// Its row.
+    pub row: Row,
+    /// Its plan's encoding.
+    pub plan: Vec<u8>,
+    /// Its events, in order.
+    pub events: Vec<event::Model>,
+}
+
+/// Takes out.
+#[derive(Debug, Clone)]
+pub struct Purger {
+    store: Store,
+}
+
+impl Purger {
+    pub(super) fn new(store: Store) -> Self {
+        Self { store }
+    }
+
+    /// Takes those of `gids` out that have ended and need nobody; others stay as they are.
+    ///
+    /// # Errors
+    /// Nothing was changed then.
+    pub async fn purge(&self, gids: &[String]) -> Result<u64, DbErr> {
+        let transaction = self.store.begin().await?;
+        let ended = global_transaction::Entity::find()
+            .select_only()
+            .column(global_transaction::Column::Gid)
+            .filter(global_transaction::Column::Gid.is_in(gids))
+            .filter(settled());
+        // On PostgreSQL nobody appends to them before they are out.
+        let ended = if self.store.is_shared() { ended.lock_exclusive() } else { ended };
+        let ended: Vec<String> = ended.into_tuple().all(&transaction).await?;
+        let of = || ended.iter().map(String::as_str);
+        let events = event::Entity::delete_many().filter(event::Column::Gid.is_in(of()));
+        events.exec(&transaction).await?;
+        let plans = plan::Entity::delete_many().filter(plan::Column::Gid.is_in(of()));
+        plans.exec(&transaction).await?;
+        let rows = global_transaction::Entity::delete_many();
+        rows.filter(global_transaction::Column::Gid.is_in(of())).exec(&transaction).await?;
+        transaction.commit().await?;
+        Ok(ended.len() as u64)
+    }
+}
+
+fn settled() -> Expr {
+    use global_transaction::Column;
+    Expr::col(Column::IsOpen).not().and(Expr::col(Column::NeedsAttention).not())
+}
+
+impl HistoryReader {
+    /// Takes out of the same store.
+    #[must_use]
+    pub fn purger(&self) -> Purger {
+        Purger::new(self.store().clone())
+    }
+
+    /// Gids of those that ended before, need nobody, and are behind `after`, oldest first.
+    ///
+    /// # Errors
+    /// Where the store is away.
+    pub async fn due(&self, ended_before_us: i64, after: &str, limit: u64) -> Result<Vec<String>, DbErr> {
+        use global_transaction::Column;
+        let mut due = global_transaction::Entity::find()
+            .select_only()
+            .column(Column::Gid)
+            .filter(settled())
+            .filter(Expr::col(Column::FinishedAtUs).gt(0))
+            .filter(Column::FinishedAtUs.lt(ended_before_us))
+            .filter(Column::Gid.gt(after));
+        // Who ended by then had begun by then: the younger ones need no look.
+        if let Some(until) = super::search::gid_at(ended_before_us.saturating_add(super::search::DOUBT_US)) {
+            due = due.filter(Column::Gid.lt(until));
+        }
+        due.order_by_asc(Column::Gid).limit(limit).into_tuple().all(self.connection()).await
+    }
+
+    /// All rows of at most [`AT_ONCE`] that have ended, in the order of their gids.
+    ///
+    /// # Errors
+    /// Where the store is away.
+    pub async fn whole(&self, gids: &[String]) -> Result<Vec<Whole>, ReadError> {
+        debug_assert!(gids.len() <= AT_ONCE);
+        let wanted = || gids.iter().map(String::as_str);
+        let rows = global_transaction::Entity::find()
+            .filter(global_transaction::Column::Gid.is_in(wanted()))
+            .filter(settled())
+            .order_by_asc(global_transaction::Column::Gid)
+            .all(self.connection())
+            .await?;
+        let plans = plan::Entity::find().filter(plan::Column::Gid.is_in(wanted()));
+        let plans = plans.all(self.connection()).await?;
+        let mut plans: HashMap<String, Vec<u8>> = plans.into_iter().map(|plan| (plan.gid, plan.body)).collect();
+        let mut events = self.events_of(wanted()).await?;
+        let whole = |row: Row| {
+            let plan = plans.remove(&row.gid).unwrap_or_default();
+            let events = events.remove(&row.gid).unwrap_or_default();
+            Whole { row, plan, events }
+        };
+        Ok(rows.into_iter().map(whole).collect())
+    }
+}

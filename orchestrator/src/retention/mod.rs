@@ -1,0 +1,128 @@
+//! Retention: what ended long ago is written to an archive, then taken out of the store, in small steps that hold up
+//! nobody. What has not ended, or needs a person, stays. Must not know participants or the coordinator.
+//!
+//! A file of the archive has its name twice: while it ends in `.pending` its global transactions may still be in the
+//! store, and whoever finds such a file takes them out first. So a crash at any moment loses nothing, and nothing is
+//! archived twice.
+
+mod archive;
+mod file;
+mod flags;
+mod record;
+
+pub use archive::{Archive, ArchiveError};
+pub use flags::RetentionArgs;
+pub use record::Record;
+
+use crate::history::{HistoryReader, Purger, ReadError, Scope};
+use sea_orm::DbErr;
+use std::time::Duration;
+
+/// Global transactions of one file: it is read whole to find one of them.
+const PER_FILE: u64 = 500;
+/// Global transactions taken out in one commit: some milliseconds for which others wait.
+const AT_ONCE: usize = 50;
+/// Between two such commits: others have most of the time.
+const BREATH: Duration = Duration::from_millis(25);
+
+/// What is kept, and where the rest goes.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// How long a global transaction stays after its end.
+    pub retain: Duration,
+    /// Where it goes then.
+    pub archive: Archive,
+    /// Between two looks.
+    pub interval: Duration,
+}
+
+/// Why a pass ended early. The next one goes on.
+#[derive(Debug, thiserror::Error)]
+pub enum RetentionError {
+    /// The store is away.
+    #[error("the history store is away")]
+    Store(#[from] DbErr),
+    /// A history cannot be read: it stays, and whoever looks after it must know.
+    #[error("a history that ended cannot be read")]
+    Read(#[from] ReadError),
+    /// The archive cannot be written or read.
+    #[error("the archive")]
+    Archive(#[from] ArchiveError),
+}
+
+/// Archives and takes out.
+#[derive(Debug)]
+pub struct Retention {
+    policy: Policy,
+    reader: HistoryReader,
+    purger: Purger,
+    clock: fn() -> i64,
+}
+
+impl Retention {
+    /// Of the store that `reader` reads.
+    #[must_use]
+    pub fn new(policy: Policy, reader: HistoryReader, clock: fn() -> i64) -> Self {
+        let purger = reader.purger();
+        Self { policy, reader, purger, clock }
+    }
+
+    /// Goes on until the process ends.
+    pub async fn run(self) {
+        let mut looks = tokio::time::interval(self.policy.interval);
+        looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            looks.tick().await;
+            match self.pass().await {
+                Ok(0) => {}
+                Ok(archived) => tracing::info!(archived, "archived and taken out of the history"),
+                Err(error) => tracing::warn!(error = %anyhow::Error::from(error), "retention goes on later"),
+            }
+        }
+    }
+
+    /// Archives and takes out all that is due; tells how many. Of several replicas the eldest does it.
+    ///
+    /// # Errors
+    /// What was archived by then stays archived.
+    pub async fn pass(&self) -> Result<u64, RetentionError> {
+        if matches!(self.reader.scope().await?, Scope::Owned(_)) {
+            return Ok(0);
+        }
+        self.policy.archive.tidy().await?;
+        for pending in self.policy.archive.pending().await? {
+            self.take_out(&pending).await?;
+        }
+        let retain = i64::try_from(self.policy.retain.as_micros()).unwrap_or(i64::MAX);
+        let ended_before_us = (self.clock)().saturating_sub(retain);
+        let (mut archived, mut after) = (0, String::new());
+        loop {
+            let due = self.reader.due(ended_before_us, &after, PER_FILE).await?;
+            let Some(last) = due.last() else { return Ok(archived) };
+            after.clone_from(last);
+            for of_one_day in archive::days(&due) {
+                archived += self.archive(of_one_day).await?;
+            }
+        }
+    }
+
+    async fn archive(&self, gids: &[String]) -> Result<u64, RetentionError> {
+        let histories = self.reader.whole(gids).await?;
+        let records: Vec<Record> = histories.into_iter().map(Record::from).collect();
+        if records.is_empty() {
+            return Ok(0);
+        }
+        let pending = self.policy.archive.write(&records).await?;
+        self.take_out(&pending).await?;
+        Ok(records.len() as u64)
+    }
+
+    /// Takes out what a file has, and gives the file its name.
+    async fn take_out(&self, pending: &archive::Pending) -> Result<(), RetentionError> {
+        for some in pending.gids().chunks(AT_ONCE) {
+            self.purger.purge(some).await?;
+            tokio::time::sleep(BREATH).await;
+        }
+        Ok(pending.settle().await?)
+    }
+}

@@ -1,0 +1,277 @@
+//! `amends retry`, `pause`, `resume`, `holds`, `resolve`: what people do to global transactions, each with its reason for
+//! the history.
+use crate::connect::{Connection, Target};
+use crate::exit::Exit;
+use crate::json;
+use crate::output::{Format, print_json, print_text, table};
+use crate::start::tell_end;
+use amends_proto::amends::v1::operations_client::OperationsClient;
+use amends_proto::amends::v1::scope::What;
+use amends_proto::amends::v1::{
+    Deadlines, Hold, ListHoldsRequest, PauseRequest, PauseResponse, Resolution, ResolveRequest, ResumeRequest,
+    RetryRequest, Scope,
+};
+use anyhow::Context as _;
+
+/// Makes the next attempt now instead of at its time
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  amends retry 018f0000-0000-7000-8000-000000000000 --reason \"the bank is back\"")]
+pub struct Retry {
+    /// Its gid
+    gid: String,
+    /// Only of this step, e.g. 05 [default: of all that wait]
+    #[arg(long, value_name = "STEP", requires = "op")]
+    step: Option<String>,
+    /// Which op of the step
+    #[arg(long, value_name = "OP", requires = "step")]
+    op: Option<String>,
+    #[command(flatten)]
+    why: Why,
+    #[command(flatten)]
+    target: Target,
+}
+
+/// Why, and what has been seen.
+#[derive(Debug, clap::Args)]
+struct Why {
+    /// Why, for the history
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    reason: String,
+    /// Only if this is still the newest event
+    #[arg(long, value_name = "SEQ", default_value_t = 0, hide_default_value = true)]
+    expect_seq: i64,
+}
+
+/// One, or all of a kind.
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+struct Which {
+    /// Its gid
+    gid: Option<String>,
+    /// All of this definition, e.g. checkout
+    #[arg(long, value_name = "NAME")]
+    definition: Option<String>,
+    /// All calls of this participant, e.g. gateway
+    #[arg(long, value_name = "NAME")]
+    participant: Option<String>,
+}
+
+impl Which {
+    fn scope(self) -> Scope {
+        let gid = self.gid.map(What::Gid);
+        let of = self.definition.map(What::Definition).or(self.participant.map(What::Participant));
+        Scope { what: gid.or(of) }
+    }
+}
+
+/// What deadlines do meanwhile.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Clock {
+    /// They stand still
+    Stop,
+    /// They run on
+    Run,
+}
+
+async fn operations(target: &Target) -> anyhow::Result<OperationsClient<Connection>> {
+    Ok(OperationsClient::new(target.connect().await?))
+}
+
+impl Retry {
+    /// Runs the verb.
+    pub async fn run(self, format: Format) -> anyhow::Result<Exit> {
+        let request = RetryRequest {
+            gid: self.gid.clone(),
+            branch_id: self.step.unwrap_or_default(),
+            op: self.op.unwrap_or_default(),
+            reason: self.why.reason,
+            expected_last_seq: self.why.expect_seq,
+        };
+        let answer = operations(&self.target).await?.retry(request).await;
+        let answer = answer.with_context(|| format!("retry {}", self.gid))?;
+        tell_end(&answer.into_inner(), format)
+    }
+}
+
+/// Makes no new attempt of one global transaction, of all of a definition, or to a participant
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  amends pause 018f0000-0000-7000-8000-000000000000 --reason \"asking the bank\"\n  \
+    amends pause --participant gateway --deadlines run --reason maintenance")]
+pub struct Pause {
+    #[command(flatten)]
+    which: Which,
+    /// What deadlines do meanwhile
+    #[arg(long, value_enum, value_name = "WHAT", default_value_t = Clock::Stop)]
+    deadlines: Clock,
+    #[command(flatten)]
+    why: Why,
+    #[command(flatten)]
+    target: Target,
+}
+
+impl Pause {
+    /// Runs the verb.
+    pub async fn run(self, format: Format) -> anyhow::Result<Exit> {
+        let deadlines = match self.deadlines {
+            Clock::Stop => Deadlines::Stop,
+            Clock::Run => Deadlines::Run,
+        };
+        let request = PauseRequest {
+            scope: Some(self.which.scope()),
+            deadlines: deadlines.into(),
+            reason: self.why.reason,
+            expected_last_seq: self.why.expect_seq,
+        };
+        let answer = operations(&self.target).await?.pause(request).await.context("pause")?;
+        tell_pause(&answer.into_inner(), format)
+    }
+}
+
+/// Lets attempts go on that `amends pause` stopped
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  amends resume --participant gateway --reason \"it is back\"")]
+pub struct Resume {
+    #[command(flatten)]
+    which: Which,
+    #[command(flatten)]
+    why: Why,
+    #[command(flatten)]
+    target: Target,
+}
+
+impl Resume {
+    /// Runs the verb.
+    pub async fn run(self, format: Format) -> anyhow::Result<Exit> {
+        let request = ResumeRequest {
+            scope: Some(self.which.scope()),
+            reason: self.why.reason,
+            expected_last_seq: self.why.expect_seq,
+        };
+        let answer = operations(&self.target).await?.resume(request).await.context("resume")?;
+        tell_pause(&answer.into_inner(), format)
+    }
+}
+
+fn tell_pause(told: &PauseResponse, format: Format) -> anyhow::Result<Exit> {
+    match (&told.transaction, format) {
+        (Some(transaction), _) => return tell_end(transaction, format),
+        (None, Format::Json) => print_json(&json::of("amends.v1.PauseResponse", told)?)?,
+        (None, Format::Text) => match &told.hold {
+            Some(hold) => print_text(&holds_text(std::slice::from_ref(hold)))?,
+            None => print_text("it was not paused\n")?,
+        },
+    }
+    Ok(Exit::Ok)
+}
+
+/// Lists the definitions and participants that are paused, with who did it and why
+#[derive(Debug, clap::Args)]
+pub struct Holds {
+    /// Pauses that are over, too
+    #[arg(long)]
+    ended: bool,
+    #[command(flatten)]
+    target: Target,
+}
+
+impl Holds {
+    /// Runs the verb.
+    pub async fn run(self, format: Format) -> anyhow::Result<Exit> {
+        let request = ListHoldsRequest { ended: self.ended };
+        let told = operations(&self.target).await?.list_holds(request).await.context("holds")?.into_inner();
+        match format {
+            Format::Json => print_json(&json::of("amends.v1.ListHoldsResponse", &told)?)?,
+            Format::Text => print_text(&holds_text(&told.holds))?,
+        }
+        Ok(Exit::Ok)
+    }
+}
+
+fn holds_text(holds: &[Hold]) -> String {
+    let row = |hold: &Hold| {
+        let what = match hold.scope.as_ref().and_then(|scope| scope.what.as_ref()) {
+            Some(What::Gid(name)) => name.clone(),
+            Some(What::Definition(name)) => format!("definition {name}"),
+            Some(What::Participant(name)) => format!("participant {name}"),
+            None => String::new(),
+        };
+        let time = |at: Option<prost_types::Timestamp>| at.map(|at| at.to_string()).unwrap_or_default();
+        let deadlines = json::short_name("Deadlines", hold.deadlines().as_str_name());
+        let (by, until) = (hold.subject.clone(), time(hold.ended_at));
+        vec![what, time(hold.since), by, deadlines, hold.reason.clone(), until, hold.ended_by.clone()]
+    };
+    let heads = ["paused", "since", "by", "deadlines", "reason", "until", "resumed by"];
+    table(&heads, &[], holds.iter().map(row).collect())
+}
+
+/// What became of an op.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Outcome {
+    /// An action, a try or a confirm is done
+    Succeeded,
+    /// It was not done and will not be: everything is taken back
+    Refused,
+    /// What a compensation or a cancel had to take back is taken back
+    Compensated,
+}
+
+/// States the outcome of an op that its participant cannot tell; above an amount it counts when a second person does, too
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  amends resolve 018f0000-0000-7000-8000-000000000000 --step 06 --op confirm \
+    --outcome refused \\\n    --evidence \"the bank says by phone: not captured\" --reference CASE-12 --caller ann")]
+pub struct Resolve {
+    /// Its gid
+    gid: String,
+    /// Which step, e.g. 06
+    #[arg(long, value_name = "STEP")]
+    step: String,
+    /// Which op of the step: action, compensate, try, confirm, cancel
+    #[arg(long, value_name = "OP")]
+    op: String,
+    /// What became of it
+    #[arg(long, value_enum, value_name = "OUTCOME")]
+    outcome: Outcome,
+    /// What proves it, in words
+    #[arg(long, value_name = "TEXT")]
+    evidence: String,
+    /// Where the proof can be looked up
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    reference: String,
+    /// Only if this is still the newest event
+    #[arg(long, value_name = "SEQ", default_value_t = 0, hide_default_value = true)]
+    expect_seq: i64,
+    #[command(flatten)]
+    target: Target,
+}
+
+impl Resolve {
+    /// Runs the verb.
+    pub async fn run(self, format: Format) -> anyhow::Result<Exit> {
+        let outcome = match self.outcome {
+            Outcome::Succeeded => Resolution::Succeeded,
+            Outcome::Refused => Resolution::Refused,
+            Outcome::Compensated => Resolution::Compensated,
+        };
+        let request = ResolveRequest {
+            gid: self.gid.clone(),
+            branch_id: self.step,
+            op: self.op,
+            outcome: outcome.into(),
+            evidence: self.evidence,
+            reference: self.reference,
+            expected_last_seq: self.expect_seq,
+        };
+        let told = operations(&self.target).await?.resolve(request).await;
+        let told = told.with_context(|| format!("resolve {}", self.gid))?.into_inner();
+        let transaction = told.transaction.clone().unwrap_or_default();
+        match format {
+            Format::Json => print_json(&json::of("amends.v1.ResolveResponse", &told)?)?,
+            Format::Text if told.awaiting_approval => print_text(&format!(
+                "proposed by {}: it counts when another person states the same\n",
+                told.proposed_by
+            ))?,
+            Format::Text => return tell_end(&transaction, format),
+        }
+        Ok(Exit::of_status(transaction.status()))
+    }
+}
