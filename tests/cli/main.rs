@@ -3,6 +3,7 @@
 
 mod coordinator;
 mod own;
+mod preflight;
 mod replay;
 mod system;
 mod verbs;
