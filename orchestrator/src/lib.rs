@@ -15,6 +15,7 @@ pub mod plan;
 pub mod preflight;
 pub mod relay;
 pub mod replica;
+pub mod retention;
 mod run;
 
 pub use config::Args;

@@ -108,7 +108,7 @@ async fn pages(world: &World, status: Status, oldest: &String) -> Vec<String> {
     let (mut gids, mut page_token) = (Vec::new(), String::new());
     loop {
         let list =
-            ListRequest { statuses: vec![status.into()], page_size: 2, page_token, attention_only: false };
+            ListRequest { statuses: vec![status.into()], page_size: 2, page_token, ..ListRequest::default() };
         let page = world.clients().transactions.list(list).await.expect("list").into_inner();
         assert!(page.transactions.iter().all(|transaction| transaction.status() == status));
         gids.extend(page.transactions.into_iter().map(|transaction| transaction.gid));

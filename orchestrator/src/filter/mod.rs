@@ -14,6 +14,7 @@ mod words;
 pub use error::FilterError;
 pub use fields::{CODES, Flag, MODES, Quantity, STATUSES, TextField, TimeField};
 pub use subject::{Need, Subject};
+pub(crate) use times::duration as duration_us;
 pub use times::Moment;
 pub use tree::{Expr, Order, Test};
 

@@ -34,7 +34,7 @@ impl Moment {
 }
 
 /// `5m` → microseconds.
-pub(super) fn duration(text: &str) -> Option<i64> {
+pub(crate) fn duration(text: &str) -> Option<i64> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
     let (_, us) = UNITS.iter().find(|(name, _)| *name == unit)?;

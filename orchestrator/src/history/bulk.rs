@@ -39,7 +39,7 @@ impl HistoryReader {
         Ok(rows.into_iter().filter(|row| self.is_mine(row)).map(load).collect())
     }
 
-    async fn events_of(
+    pub(super) async fn events_of(
         &self,
         gids: impl Iterator<Item = &str>,
     ) -> Result<HashMap<String, Vec<event::Model>>, DbErr> {

@@ -12,6 +12,7 @@ mod fold;
 mod generate;
 mod holds;
 mod marks;
+mod purge;
 mod reader;
 mod scope;
 mod search;
@@ -29,6 +30,7 @@ pub use fold::{
 pub use generate::{Amount, GenerateError, generate};
 pub use marks::Marks;
 pub use holds::{Held, Hold, HoldTable};
+pub use purge::{Purger, Whole};
 pub use reader::{HistoryReader, Loaded, ReadError, Row};
 pub use scope::Scope;
 pub use search::{CauseCount, Counts, ListFilter, Page, StatusCount};

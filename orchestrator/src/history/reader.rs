@@ -104,6 +104,10 @@ impl HistoryReader {
         Ok(Loaded { row, plan, state })
     }
 
+    pub(super) fn store(&self) -> &Store {
+        &self.store
+    }
+
     pub(super) fn connection(&self) -> &DatabaseConnection {
         self.store.reader()
     }

@@ -66,7 +66,7 @@ fn subject(n: i64) -> (Subject, i64) {
         _ => &[],
     };
     let cause = pick(&["payment_in_doubt", "disagreement"], n);
-    let need = Need { cause: cause.into(), owner: pick(&["", "bob", "Bob"], n / 6).into() };
+    let need = Need { cause: cause.into(), owner: pick(&["", "bob", "Bob"], n / 9).into() };
     let subject = Subject {
         gid,
         status: status.into(),
@@ -81,7 +81,7 @@ fn subject(n: i64) -> (Subject, i64) {
         steps: owned(steps),
         codes: owned(troubled),
         waiting_for: if open { owned(&["gateway"][..troubled.len().min(1)]) } else { Vec::new() },
-        needs: if n % 6 == 0 { vec![need] } else { Vec::new() },
+        needs: if n % 9 == 3 { vec![need] } else { Vec::new() },
         attempts: i32::try_from(n % 11).unwrap(),
         paused: open && n % 5 == 0,
         open,

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 /// Ways that one page is read through; with more of them the rows are looked at one by one.
 const MOST: usize = 24;
 /// Clocks may be set: the time in a gid is believed to differ so much from the time of the start.
-const DOUBT_US: i64 = 3_600_000_000;
+pub(in super::super) const DOUBT_US: i64 = 3_600_000_000;
 
 /// A way to rows, from new to old.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -230,7 +230,7 @@ fn older(order: Order) -> Order {
 }
 
 /// What every gid made from that moment on is not less than; `None` before 1970 and beyond what a gid can tell.
-fn gid_at(unix_us: i64) -> Option<String> {
+pub(in super::super) fn gid_at(unix_us: i64) -> Option<String> {
     let ms = u64::try_from(unix_us / 1_000).ok().filter(|ms| *ms > 0 && *ms < 1 << 48)?;
     Some(format!("{:08x}-{:04x}", ms >> 16, ms & 0xffff))
 }

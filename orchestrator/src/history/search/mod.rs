@@ -9,6 +9,7 @@ use super::entity::{global_transaction, shape};
 use super::reader::{HistoryReader, Row};
 use crate::filter::{Expr as Filter, Flag, Test, TextField};
 use anchors::{Anchor, Known};
+pub(super) use anchors::{DOUBT_US, gid_at};
 use condition::Asking;
 pub use counts::{CauseCount, Counts, StatusCount};
 use sea_orm::sea_query::{Alias, Expr, ExprTrait as _, Order, Query, SelectStatement};
