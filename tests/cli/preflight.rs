@@ -50,6 +50,17 @@ fn steps_of_ones_own_are_checked_from_the_file_that_starts_them() {
     assert_eq!(refused.json()["checked"][0]["findings"][0]["kind"], "participant");
 }
 
+/// The page's example is a request, and nobody here has described its services.
+#[test]
+fn the_example_of_the_papers_is_sound() {
+    let page = include_str!("../../docs/policies.md");
+    let example = page.split("```json\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let ended = preflight(&OWN, example);
+    assert_eq!(ended.code, 0, "{}{}", ended.stdout, ended.stderr);
+    let told = ended.json();
+    assert_eq!((&told["refusals"], &told["warnings"]), (&json!(0), &json!(2)), "{told}");
+}
+
 #[test]
 fn what_is_no_input_is_an_error() {
     assert_eq!(preflight(&["--input", "-"], "").code, 2, "without a mode");
