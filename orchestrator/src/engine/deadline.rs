@@ -9,6 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
+/// In a pause that puts the deadline off, the time that is left stays what it is, however little.
+const SHORTEST_LOOK: Duration = Duration::from_millis(10);
+
 impl Engine {
     /// Keeps the time of a global transaction that has one, in a task of its own.
     pub(super) fn keep_time(self: &Arc<Self>, live: &Arc<Live>) {
@@ -27,7 +30,7 @@ impl Engine {
                 return self.time_is_over(live).await;
             }
             tokio::select! {
-                () = tokio::time::sleep(left) => {}
+                () = tokio::time::sleep(left.max(SHORTEST_LOOK)) => {}
                 _ = pokes.changed() => {}
                 _ = live.until(|state| state.end.is_some()) => return,
             }

@@ -69,13 +69,13 @@ impl Engine {
 
     /// The replica that had it may have been suspended while participants were at its calls. They end by the deadline
     /// that each call has; two of one op at once are never made.
-    pub(super) async fn until_calls_of_others_ended(&self, live: &Live) {
-        let Some(since) = self.tenure().doubtful_since(&live.base().gid) else { return };
+    pub(super) fn end_of_others_calls(&self, live: &Live) -> Option<Instant> {
+        let since = self.tenure().doubtful_since(&live.base().gid)?;
         let plan = &live.plan;
         let ops = (0..plan.steps().len())
             .flat_map(|step| [plan.forward_op(), Op::Confirm, plan.undo_op()].map(|op| OpRef { step, op }));
         let timeouts = ops.map(|at| Retry::of(plan, at).attempt_timeout);
-        tokio::time::sleep_until(since + timeouts.max().unwrap_or_default()).await;
+        Some(since + timeouts.max().unwrap_or_default())
     }
 
     /// What is decided is carried out from here at once. DTM would come to it, too, but to many in a serial loop, one

@@ -148,7 +148,7 @@ impl<'a> Run<'a> {
 
     /// False = nothing can be recorded any more.
     async fn until_over(mut self) -> bool {
-        self.engine.until_calls_of_others_ended(self.live).await;
+        self.until_others_ended().await;
         loop {
             match self.once().await {
                 Ok(Next::Over) => return true,
@@ -221,12 +221,10 @@ impl<'a> Run<'a> {
             return Ok(Some(Begun { time_us, durable: false }));
         }
         let stopped = |state: &State| self.unwanted(state) || state.paused.is_some();
-        let state =
-            self.engine
-                .record(self.live, |state| {
-                    if stopped(state) { Vec::new() } else { vec![self.started(time_us)] }
-                })
-                .await?;
+        let state = self
+            .engine
+            .record(self.live, |state| if stopped(state) { Vec::new() } else { vec![self.started(time_us)] })
+            .await?;
         Ok((!stopped(&state)).then_some(Begun { time_us, durable: true }))
     }
 

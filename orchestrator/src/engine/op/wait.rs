@@ -35,6 +35,14 @@ impl Run<'_> {
         };
     }
 
+    /// Until calls of a replica that had it before have ended for certain.
+    pub(super) async fn until_others_ended(&self) {
+        let Some(end) = self.engine.end_of_others_calls(self.live) else { return };
+        let longest = end.saturating_duration_since(Instant::now());
+        let _told = self.live.waits().begin(self.at, Why::Others, self.engine.now_us(), Some(longest));
+        tokio::time::sleep_until(end).await;
+    }
+
     /// How long to wait behind an attempt without an outcome.
     pub(super) fn next_wait(&self, nth: u32) -> Duration {
         self.retry.wait(nth, lot(self.live.base().gid.as_str(), self.at, self.attempt))
@@ -64,7 +72,8 @@ impl Run<'_> {
             Ok(admission) => return Room::Got(Some(admission)),
             Err(place) => place,
         };
-        let (why, longest) = lane.hindrance().map_or((Why::Room, None), |(why, longest)| (why.into(), longest));
+        let (why, longest) =
+            lane.hindrance().map_or((Why::Room, None), |(why, longest)| (why.into(), longest));
         let _told = self.live.waits().begin(self.at, why, self.engine.now_us(), longest);
         let look = async {
             match self.next_look() {
