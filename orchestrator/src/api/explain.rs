@@ -2,10 +2,10 @@
 
 use super::error::ApiError;
 use super::view;
-use crate::engine::{Engine, Live};
-use crate::explain::{Decider, Explained, Scene, Word, explain};
+use crate::engine::{Engine, HeldBack, Hindrance as LaneHindrance, Live, Retry};
+use crate::explain::{Decider, Explained, Hindrance, HindranceKind, Hold, Scene, Word, explain, scope};
 use crate::history::State;
-use crate::plan::OpRef;
+use crate::plan::{OpRef, StepIndex};
 use amends_dtm::Op;
 use amends_proto::amends::v1 as pb;
 use std::collections::BTreeSet;
@@ -40,8 +40,8 @@ pub async fn answer(
         up_since_us,
         running: running(&live),
         waits: live.waits().all(),
-        holds: Vec::new(),
-        hindrances: Vec::new(),
+        holds: holds(engine, &live),
+        hindrances: hindrances(engine, &live),
         decider,
     };
     Ok(told(&live, &scene))
@@ -51,6 +51,44 @@ fn running(live: &Live) -> BTreeSet<OpRef> {
     let ops = [live.plan.forward_op(), Op::Confirm, live.plan.undo_op()];
     let all = (0..live.plan.steps().len()).flat_map(|step| ops.map(|op| OpRef { step, op }));
     all.filter(|at| live.running(*at).is_some()).collect()
+}
+
+fn holds(engine: &Engine, live: &Live) -> Vec<(StepIndex, Hold)> {
+    let steps = 0..live.plan.steps().len();
+    let hold = |held: HeldBack| {
+        let (what, resume) = scope(&held.scope, &live.plan);
+        Hold { what, resume, since_us: held.since_us, by: held.act.subject, reason: held.act.reason }
+    };
+    steps.filter_map(|step| engine.held(live, step).map(|held| (step, hold(held)))).collect()
+}
+
+/// What the lanes of the steps say to a call right now.
+fn hindrances(engine: &Engine, live: &Live) -> Vec<(StepIndex, Hindrance)> {
+    let now_us = engine.now_us();
+    let lane = |step: StepIndex| engine.lanes().get(&live.plan.steps()[step].participant)?.hindrance();
+    let said = |(why, left): (LaneHindrance, Option<Duration>)| {
+        let left_us = left.map(|left| i64::try_from(left.as_micros()).unwrap_or(i64::MAX));
+        let until_us = left_us.map(|left_us| now_us.saturating_add(left_us));
+        let (kind, text) = in_words(why);
+        Hindrance { kind, text: text.to_owned(), until_us }
+    };
+    let steps = 0..live.plan.steps().len();
+    steps.filter_map(|step| lane(step).map(|hindrance| (step, said(hindrance)))).collect()
+}
+
+fn in_words(why: LaneHindrance) -> (HindranceKind, &'static str) {
+    match why {
+        LaneHindrance::Room => (HindranceKind::Busy, "it has as many calls in flight as it may"),
+        LaneHindrance::SlowStart(_) => {
+            (HindranceKind::Busy, "it widens slowly after its participant came back")
+        }
+        LaneHindrance::BreakerOpen(_) => {
+            (HindranceKind::BreakerOpen, "its breaker is open, too many calls failed or were slow")
+        }
+        LaneHindrance::Probing => (HindranceKind::BreakerOpen, "its breaker waits for what a probe comes to"),
+        LaneHindrance::Rate(_) => (HindranceKind::Busy, "its rate is used up"),
+        LaneHindrance::RetryBudget(_) => (HindranceKind::Busy, "its budget for repeated calls is used up"),
+    }
 }
 
 async fn ask(live: &Live) -> Word {
@@ -93,6 +131,7 @@ fn told(live: &Live, scene: &Scene<'_>) -> pb::ExplainResponse {
 fn told_op(live: &Live, state: &State, explained: Explained) -> pb::ExplainedOp {
     let at: OpRef = explained.at;
     let (step, op) = (&live.plan.steps()[at.step], state.op(at));
+    let most = Retry::of(&live.plan, at).max_attempts;
     pb::ExplainedOp {
         branch_id: step.branch_id.clone(),
         participant: step.participant.clone(),
@@ -100,7 +139,7 @@ fn told_op(live: &Live, state: &State, explained: Explained) -> pb::ExplainedOp 
         op: at.op.as_str().to_owned(),
         situation: explained.situation.into(),
         attempt: i32::try_from(op.attempts).unwrap_or(i32::MAX),
-        max_attempts: 0,
+        max_attempts: i32::try_from(most.unwrap_or(0)).unwrap_or(i32::MAX),
         last_code: op.last_code.clone(),
         last_reason: op.last_reason.clone(),
         since: view::time(op.started_us),

@@ -111,7 +111,7 @@ fn waiting_for_a_retry_names_the_attempt_the_answer_the_time_and_its_rule() {
         "Step 01 p0.Do (action) waits for its next attempt: attempt 3",
         "UNAVAILABLE, GONE: no connection",
         "in 2.3 s, at 2023-11-14T22:13:22Z",
-        "retry policy of step 01: from 10 ms, doubled each time, at most 50 ms, ±20 %",
+        "retry policy of action of step 01: from 10 ms, each 200 % of the one before, at most 50 ms, ± 20 %",
         "amends retry",
     ];
     let told = says(&stage, Situation::WaitingForRetry, &wanted);
@@ -240,7 +240,7 @@ fn a_refusal_behind_the_pivot_waits_for_a_person_alone() {
     let reason = "GONE|sold".to_owned();
     let refused = Fact::AttemptRefused { at: action(2), attempt: 1, reason };
     let stage = Stage::saga(vec![Fact::Started, done(action(0)), done(action(1)), refused]);
-    let wanted = ["Step 03 p2.Do (action) refused (GONE: sold) behind the pivot", "--branch 03 --op action"];
+    let wanted = ["Step 03 p2.Do (action) refused (GONE: sold) behind the pivot", "--step 03 --op action"];
     says(&stage, Situation::RefusedBehindPivot, &wanted);
 }
 

@@ -4,6 +4,8 @@
 mod op;
 mod words;
 
+pub use words::scope;
+
 use crate::engine::{Wait, next_ops};
 use crate::history::{End, Standing, State, Verdict};
 use crate::plan::{OpRef, Plan, StepIndex};

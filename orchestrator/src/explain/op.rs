@@ -1,7 +1,7 @@
 //! Why one op does not go on. Pure, as its parent; a row of the table for each kind of wait.
 
 use super::{Explained, Hindrance, HindranceKind, Hold, Scene, TAKING_UP_US, waiting_for, words};
-use crate::engine::{Rule, Wait, Why};
+use crate::engine::{Retry, Rule, Wait, Why};
 use crate::history::OpState;
 use crate::plan::OpRef;
 use amends_proto::amends::v1::Situation;
@@ -84,36 +84,54 @@ fn backoff(scene: &Scene<'_>, at: OpRef, wait: &Wait, rule: Rule) -> Explained {
     let (situation, wants) = after_answer(scene, at, op, rule);
     let next = next_us.map(|next_us| format!(" Next attempt {}.", words::when(next_us, scene.now_us)));
     let subject = words::subject(scene.plan, at);
-    let attempt = words::attempt(op.attempts, words::max_attempts(scene.plan, at));
+    let attempt = words::attempt(scene.plan, at, op);
     let why = format!("{subject} {wants}: {attempt}.{}{}", last(op), next.unwrap_or_default());
     let rule = words::rule(scene.plan, at, rule);
-    let unblocked_by = words::unblocked(situation, scene.plan, at);
+    let mut unblocked_by = words::unblocked(situation, scene.plan, at);
+    unblocked_by.extend(deadline(scene, at));
     Explained { next_us, rule, unblocked_by, ..plain(at, situation, why) }
 }
 
 fn after_answer(scene: &Scene<'_>, at: OpRef, op: &OpState, rule: Rule) -> (Situation, &'static str) {
-    let doubt =
+    let open =
         |cause: &str| scene.state.attention.iter().any(|open| open.cause == cause && open.at == Some(at));
-    let used_up = doubt("retries_exhausted");
+    if rule == Rule::Store {
+        return (Situation::StoreAway, "cannot be recorded, the history's store is away");
+    }
     match (op.last_code.as_str(), words::said(&op.last_reason)) {
-        _ if rule == Rule::Store => (Situation::StoreAway, "cannot be recorded, the history's store is away"),
         ("FAILED_PRECONDITION", "UNDER_REVIEW") => {
             (Situation::UnderReview, "waits for people of the participant to decide")
         }
         ("FAILED_PRECONDITION", "PAYMENT_UNKNOWN") => {
             (Situation::PaymentInDoubt, "waits for proof of what became of the payment")
         }
-        ("FAILED_PRECONDITION", _) if doubt("payment_in_doubt") => {
+        ("FAILED_PRECONDITION", _) if open("payment_in_doubt") => {
             (Situation::PaymentInDoubt, "waits for proof that no money is kept")
         }
         ("FAILED_PRECONDITION", _) => {
             (Situation::InProgressThere, "is not finished at the participant, which is asked again")
         }
-        _ if used_up => {
+        ("ABORTED", _) => {
+            (Situation::UnderReview, "was refused where nothing may refuse, and is still repeated")
+        }
+        (_, _) if open("retries_exhausted") => {
             (Situation::AttemptsUsedUp, "needs a person: its retries are used up, and it is still repeated")
         }
         (_, _) => (Situation::WaitingForRetry, "waits for its next attempt"),
     }
+}
+
+/// The time by which it has to have an outcome, where deadlines have not stood still.
+fn deadline(scene: &Scene<'_>, at: OpRef) -> Option<String> {
+    let started_us = scene.state.op(at).started_us;
+    let deadline = Retry::of(scene.plan, at).deadline?;
+    let stood_still = !scene.state.standstills.is_empty() || !scene.holds.is_empty();
+    if started_us == 0 || stood_still || scene.state.undoing() || scene.plan.behind_pivot(at.step) {
+        return None;
+    }
+    let until_us = started_us.saturating_add(i64::try_from(deadline.as_micros()).unwrap_or(i64::MAX));
+    let when = words::when(until_us, scene.now_us);
+    Some(format!("its deadline {when}: without an outcome everything is undone then"))
 }
 
 fn in_the_lane(scene: &Scene<'_>, at: OpRef, wait: &Wait) -> Explained {
@@ -163,7 +181,7 @@ fn is_called(scene: &Scene<'_>, at: OpRef) -> Explained {
         words::subject(scene.plan, at),
         last(op)
     );
-    let timeout_ms = scene.plan.policy(at.step).attempt_timeout_ms;
+    let timeout_ms = Retry::of(scene.plan, at).attempt_timeout.as_millis();
     let unblocked_by =
         vec![format!("an answer of {participant}, or the attempt's timeout of {timeout_ms} ms")];
     let rule = format!("attempt timeout of step {}: {timeout_ms} ms", scene.plan.branch_id(at.step).as_str());

@@ -1,7 +1,8 @@
 //! The words of an explanation: ops, rules and remedies as people say them. Pure; knows no situation by itself.
 
 use super::{Decider, Word};
-use crate::engine::{Rule, Scope};
+use crate::engine::{Retry, Rule, Scope};
+use crate::history::OpState;
 use crate::plan::{OpRef, Plan};
 use amends_proto::amends::v1::Situation;
 use chrono::{DateTime, SecondsFormat};
@@ -52,34 +53,31 @@ pub(super) fn span(ms: i64) -> String {
     }
 }
 
-/// `attempt 3 of 10`.
-pub(super) fn attempt(attempt: u32, most: u32) -> String {
-    if most == 0 { format!("attempt {attempt}") } else { format!("attempt {attempt} of {most}") }
-}
-
-/// Most attempts that the policy allows; 0 = any number.
-pub(super) fn max_attempts(_plan: &Plan, _at: OpRef) -> u32 {
-    0
+/// `attempt 3`, and `attempt 3, 2 of 10 failed` where the policy counts.
+pub(super) fn attempt(plan: &Plan, at: OpRef, op: &OpState) -> String {
+    let OpState { attempts, failures, .. } = op;
+    match Retry::of(plan, at).max_attempts {
+        None => format!("attempt {attempts}"),
+        Some(most) => format!("attempt {attempts}, {failures} of {most} failed"),
+    }
 }
 
 /// Which rule sets the time of the next attempt.
 pub(super) fn rule(plan: &Plan, at: OpRef, rule: Rule) -> String {
-    let policy = plan.policy(at.step);
     let branch_id = plan.branch_id(at.step);
     match rule {
-        Rule::Interval => format!(
-            "retry policy of step {}: from {}, doubled each time, at most {}, ±20 %",
-            branch_id.as_str(),
-            span(policy.initial_interval_ms.into()),
-            span(policy.max_interval_ms.into()),
-        ),
+        Rule::Interval => {
+            let (step, op) = (branch_id.as_str(), at.op.as_str());
+            format!("retry policy of {op} of step {step}: {}", Retry::of(plan, at))
+        }
         Rule::InProgress => "a participant that is still at it is asked again within 2 s".to_owned(),
         Rule::Store => "a store that is away is tried again every 200 ms".to_owned(),
     }
 }
 
 /// What is paused, and the verb that resumes it.
-pub(super) fn scope(scope: &Scope, plan: &Plan) -> (String, String) {
+#[must_use]
+pub fn scope(scope: &Scope, plan: &Plan) -> (String, String) {
     match scope {
         Scope::Transaction => {
             ("this global transaction".to_owned(), format!("amends resume {}", plan.gid().as_str()))
@@ -96,12 +94,8 @@ pub(super) fn scope(scope: &Scope, plan: &Plan) -> (String, String) {
 /// The verb with which an operator states an op's outcome.
 pub(super) fn resolve(plan: &Plan, at: OpRef) -> String {
     let branch_id = plan.branch_id(at.step);
-    format!(
-        "`amends resolve {} --branch {} --op {}`",
-        plan.gid().as_str(),
-        branch_id.as_str(),
-        at.op.as_str()
-    )
+    let (gid, step, op) = (plan.gid().as_str(), branch_id.as_str(), at.op.as_str());
+    format!("`amends resolve {gid} --step {step} --op {op} --outcome … --evidence …`")
 }
 
 /// What would unblock an op that waits in this situation.
@@ -122,7 +116,7 @@ pub(super) fn unblocked(situation: Situation, plan: &Plan, at: OpRef) -> Vec<Str
         ],
         Situation::LaneOpen => vec![
             format!("{participant} answers the next probe in time"),
-            format!("`amends lanes` shows why its breaker is open"),
+            "`amends lanes` shows why its breaker is open".to_owned(),
         ],
         Situation::LaneBusy => vec![format!("calls to {participant} that end, or time")],
         Situation::StoreAway => vec!["the history's store is back".to_owned()],
