@@ -143,7 +143,8 @@ fn text(lanes: &[Lane], now_us: i64, paint: Paint) -> String {
     let mut text = table(&header, &right, rows);
     for lane in lanes {
         for backlog in &lane.waiting {
-            let _ = writeln!(text, "{}: {} of {} wait", lane.participant, backlog.waiting, backlog.definition);
+            let _ =
+                writeln!(text, "{}: {} of {} wait", lane.participant, backlog.waiting, backlog.definition);
         }
         if lane.breaker.as_ref().is_some_and(|breaker| breaker.state != "closed") {
             let told = format!("{}: its participant does not answer", lane.participant);

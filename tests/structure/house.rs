@@ -28,10 +28,19 @@ const PURE: &[&str] = &[
     "crates/checkers/src/stock.rs",
     "crates/dtm/src/outcome.rs",
     "crates/participant/src/verdict.rs",
+    "orchestrator/src/attention/needs.rs",
+    "orchestrator/src/attention/next.rs",
     "orchestrator/src/engine/auditor/branches.rs",
     "orchestrator/src/engine/auditor/coordinator_book.rs",
     "orchestrator/src/engine/auditor/difference.rs",
     "orchestrator/src/engine/decide.rs",
+    "orchestrator/src/engine/lanes/breaker.rs",
+    "orchestrator/src/engine/lanes/budget.rs",
+    "orchestrator/src/engine/lanes/gate.rs",
+    "orchestrator/src/engine/lanes/queue.rs",
+    "orchestrator/src/engine/lanes/rate.rs",
+    "orchestrator/src/engine/lanes/settings.rs",
+    "orchestrator/src/engine/lanes/slow_start.rs",
     "orchestrator/src/history/event.rs",
     "orchestrator/src/history/fold.rs",
     "orchestrator/src/plan.rs",
@@ -58,9 +67,9 @@ const IMPURE: &[&str] =
 
 /// Parts of the orchestrator that must run any deed of any service.
 const WITHOUT_SERVICES: &[&str] =
-    &["engine/", "history/", "coordinator/", "api/", "plan.rs", "relay.rs", "run.rs"];
+    &["attention/", "engine/", "history/", "coordinator/", "api/", "plan.rs", "relay.rs", "run.rs"];
 /// Parts that a definition may use, and that therefore know none.
-const WITHOUT_DEFINITIONS: &[&str] = &["engine/", "history/", "coordinator/", "plan.rs", "relay.rs"];
+const WITHOUT_DEFINITIONS: &[&str] = &["attention/", "engine/", "history/", "coordinator/", "plan.rs", "relay.rs"];
 
 fn breaches(files: &[Source], judge: impl Fn(&Source) -> Option<String>) -> Vec<String> {
     files.iter().filter_map(|file| Some(format!("{}: {}", file.path, judge(file)?))).collect()

@@ -2,7 +2,8 @@
 
 use crate::engine::{Engine, Hindrance, LaneBook, LaneChange, LaneError, LaneView, Phase, Reset};
 use amends_proto::amends::v1::{
-    Lane, LaneBacklog, LaneBreaker, LaneSettings, LanesRequest, LanesResponse, SetLaneRequest, SetLaneResponse,
+    Lane, LaneBacklog, LaneBreaker, LaneSettings, LanesRequest, LanesResponse, SetLaneRequest,
+    SetLaneResponse,
 };
 use prost_types::Timestamp;
 use std::time::Duration;

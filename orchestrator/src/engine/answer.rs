@@ -3,7 +3,7 @@
 
 use super::decide::{Answer, Decision};
 use super::live::Claim;
-use super::{Engine, Live, undo_decided};
+use super::{Engine, Lane, Live, undo_decided};
 use crate::coordinator::CoordinatorStatus;
 use crate::history::{AppendError, Cause, Fact, ReadError, State, Verdict, bounded};
 use crate::plan::{OpRef, Plan};
@@ -106,7 +106,7 @@ impl Engine {
                 Claim::Run { at, ended } => {
                     let over = ended.subscribe();
                     self.spawn_op(live, at, ended);
-                    if !held(over, self.hold(at.op)).await {
+                    if !held(over, self.hold(live, at)).await {
                         return Ok(Answer::InProgress);
                     }
                     if let Some(answer) = plain(&live.claim_nothing(asked)) {
@@ -134,8 +134,13 @@ impl Engine {
         }
     }
 
-    fn hold(&self, op: Op) -> Duration {
-        match op {
+    /// Nobody is held up for a participant that is away: DTM's loop may have others to call (dtm.md D13).
+    fn hold(&self, live: &Live, at: OpRef) -> Duration {
+        let lane = self.lanes().get(&live.plan.steps()[at.step].participant);
+        if lane.is_some_and(Lane::is_shut) {
+            return Duration::ZERO;
+        }
+        match at.op {
             Op::Action | Op::Try => self.parts.times.hold_forward,
             Op::Confirm | Op::Compensate | Op::Cancel => self.parts.times.hold_second,
         }

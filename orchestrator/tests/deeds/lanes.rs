@@ -142,18 +142,18 @@ async fn what_waits_for_a_shut_lane_can_be_cancelled() {
     world.branches.answers(10_000, ("action", "01"), Code::Unavailable, "AWAY|x");
     let all = go_all(&world, 2, "scripted").await;
     until_lane(&world, "scripted", |lane| lane.figures.waiting == waiting(2)).await;
-    let untouched = all.iter().find(|live| live.state().steps[0].forward.attempts == 0).unwrap();
-    world.cancel(untouched).await;
-    // Nobody knows for certain that it was never called, so its undo waits for the lane now.
+    let cancelled = &all[0];
+    world.cancel(cancelled).await;
+    // Nobody knows for certain that it did nothing, so its undo waits for the lane now.
     let undo = OpRef { step: 0, op: Op::Compensate };
-    untouched.until(State::undoing).await;
+    cancelled.until(State::undoing).await;
     let began = Instant::now();
-    while !untouched.waits().all().iter().any(|(at, wait)| *at == undo && wait.why == Why::BreakerOpen) {
-        assert!(began.elapsed() < PATIENCE, "{:?}", untouched.waits().all());
+    while !cancelled.waits().all().iter().any(|(at, wait)| *at == undo && wait.why == Why::BreakerOpen) {
+        assert!(began.elapsed() < PATIENCE, "{:?}", cancelled.waits().all());
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     assert_eq!(lane(&world, "scripted").figures.waiting, waiting(2));
     world.branches.answers(0, ("action", "01"), Code::Ok, "");
     world.set_lane("scripted", "failures=0".parse().unwrap()).await;
-    assert_eq!(world.end(&untouched.base().gid).await, Status::Cancelled);
+    assert_eq!(world.end(&cancelled.base().gid).await, Status::Cancelled);
 }

@@ -35,9 +35,12 @@ pub struct Call {
 #[derive(Default)]
 struct State {
     calls: Mutex<Vec<Call>>,
-    script: Mutex<HashMap<(String, String), VecDeque<Scripted>>>,
+    script: Mutex<HashMap<Key, VecDeque<Scripted>>>,
     count: watch::Sender<usize>,
 }
+
+/// Of one gid, or of any where it is empty; op and branch id.
+type Key = (String, String, String);
 
 enum Scripted {
     Now(Status),
@@ -106,7 +109,48 @@ impl Branches {
     }
 
     fn script_all(&self, op: &str, branch_id: &str, scripted: VecDeque<Scripted>) {
-        self.state.script.lock().unwrap().insert((op.to_owned(), branch_id.to_owned()), scripted);
+        self.script_of("", op, branch_id, scripted);
+    }
+
+    fn script_of(&self, gid: &str, op: &str, branch_id: &str, scripted: VecDeque<Scripted>) {
+        let key = (gid.to_owned(), op.to_owned(), branch_id.to_owned());
+        self.state.script.lock().unwrap().insert(key, scripted);
+    }
+
+    /// As [`Branches::answer`], of one gid only: many of them may be played at the same time.
+    #[allow(dead_code, reason = "as `hold`")]
+    pub fn answer_of(&self, gid: &str, (op, branch_id): (&str, &str), code: Code, message: &str) {
+        let scripted = Scripted::Now(Status::new(code, message));
+        self.script_of(gid, op, branch_id, VecDeque::from([scripted]));
+    }
+
+    /// As [`Branches::hold`], of one gid only.
+    #[allow(dead_code, reason = "as `hold`")]
+    pub fn hold_of(&self, gid: &str, (op, branch_id): (&str, &str)) -> Gate {
+        let (gate, held) = watch::channel(());
+        self.script_of(gid, op, branch_id, VecDeque::from([Scripted::Held(held)]));
+        Gate(gate)
+    }
+
+    /// The calls of one gid so far, as [`Branches::order`].
+    #[allow(dead_code, reason = "as `hold`")]
+    pub fn order_of(&self, gid: &str) -> String {
+        let calls = self.calls();
+        let words = calls.iter().filter(|call| call.gid == gid);
+        words.map(|call| format!("{} {}", call.op, call.branch_id)).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Waits until this call, like `action 01`, of one gid has come.
+    #[allow(dead_code, reason = "as `hold`")]
+    pub async fn until_of(&self, gid: &str, wanted: &str, patience: Duration) {
+        let mut count = self.state.count.subscribe();
+        let arrived = async {
+            while !self.order_of(gid).split(", ").any(|call| call == wanted) {
+                count.changed().await.unwrap();
+            }
+        };
+        let in_time = tokio::time::timeout(patience, arrived).await.is_ok();
+        assert!(in_time, "expected {wanted}, got {}", self.order_of(gid));
     }
 
     pub fn calls(&self) -> Vec<Call> {
@@ -197,10 +241,13 @@ impl UnaryService<Bytes> for Record {
             payload: request.get_ref().clone(),
             at: Instant::now(),
         };
-        let key = (call.op.clone(), call.branch_id.clone());
+        let key = |gid: &str| (gid.to_owned(), call.op.clone(), call.branch_id.clone());
+        let keys = [key(&call.gid), key("")];
         self.state.calls.lock().unwrap().push(call);
         self.state.count.send_modify(|count| *count += 1);
-        let scripted = self.state.script.lock().unwrap().get_mut(&key).and_then(VecDeque::pop_front);
+        let mut script = self.state.script.lock().unwrap();
+        let scripted = keys.iter().find_map(|key| script.get_mut(key).and_then(VecDeque::pop_front));
+        drop(script);
         Box::pin(async move {
             match scripted {
                 Some(Scripted::Now(status)) => return Err(status),

@@ -119,9 +119,10 @@ impl LaneBook {
             (Reset::No, Some(row)) => given.with_all(&row.settings).unwrap_or(given),
             (Reset::No, None) | (Reset::Yes, _) => given,
         };
-        let wanted = change.settings.iter().try_fold(before, |settings, (name, value)| {
-            settings.with(name, u64::from(*value))
-        })?;
+        let wanted = change
+            .settings
+            .iter()
+            .try_fold(before, |settings, (name, value)| settings.with(name, u64::from(*value)))?;
         let wanted = wanted.checked()?;
         if change.reset == Reset::Yes && change.settings.is_empty() {
             lane_setting::Entity::delete_by_id(&change.participant).exec(&turn).await?;
@@ -133,9 +134,8 @@ impl LaneBook {
                 subject: Set(change.subject.clone()),
             };
             use lane_setting::Column::{ChangedAtUs, Participant, Settings, Subject};
-            let newest = OnConflict::column(Participant)
-                .update_columns([Settings, ChangedAtUs, Subject])
-                .to_owned();
+            let newest =
+                OnConflict::column(Participant).update_columns([Settings, ChangedAtUs, Subject]).to_owned();
             lane_setting::Entity::insert(row).on_conflict(newest).exec_without_returning(&turn).await?;
         }
         turn.commit().await?;
