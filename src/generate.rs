@@ -153,7 +153,8 @@ fn tell(measured: &[Measured], format: Format) -> anyhow::Result<()> {
             let rows = measured.iter().map(|one| {
                 let times = [one.first, one.longest_first, one.deep].map(|time| ms(time).to_string());
                 let [first, longest, deep] = times;
-                let (rows, pages, all) = (one.rows.to_string(), one.pages.to_string(), ms(one.all).to_string());
+                let (rows, pages, all) =
+                    (one.rows.to_string(), one.pages.to_string(), ms(one.all).to_string());
                 vec![one.filter.to_owned(), rows, first, longest, deep, pages, all]
             });
             print_text(&table(&header, &header[1..], rows.collect()))

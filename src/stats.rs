@@ -38,7 +38,8 @@ fn text(told: &StatsResponse) -> String {
     }
     let names = ["accepted", "running", "compensating", "succeeded", "failed", "cancelled"];
     let rows = by_definition.into_iter().map(|(definition, counts)| {
-        let count = |name: &&str| counts.iter().find(|(status, _)| status == name).map_or(0, |(_, count)| *count);
+        let count =
+            |name: &&str| counts.iter().find(|(status, _)| status == name).map_or(0, |(_, count)| *count);
         let counts = names.iter().map(|name| count(name).to_string());
         std::iter::once(definition.to_owned()).chain(counts).collect()
     });
@@ -83,6 +84,9 @@ mod tests {
         let text = text(&told);
         let words: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
         assert_eq!(words[1], ["checkout", "0", "7", "0", "0", "2", "0"]);
-        assert!(text.ends_with("7 open, the oldest for 2 h; 0 paused\n1 need a person: payment_in_doubt\n"), "{text}");
+        assert!(
+            text.ends_with("7 open, the oldest for 2 h; 0 paused\n1 need a person: payment_in_doubt\n"),
+            "{text}"
+        );
     }
 }

@@ -4,6 +4,7 @@ use crate::attention::WebhookArgs;
 use crate::definitions::StepTimes;
 use crate::engine::{AuditSettings, LaneSettings};
 use crate::replica::Addresses;
+use crate::retention::RetentionArgs;
 use amends_dtm::client::DtmEndpoints;
 use amends_serve::ProcessArgs;
 use anyhow::{Context as _, bail};
@@ -83,6 +84,10 @@ pub struct Args {
     /// Milliseconds until any other try with unknown outcome is taken back
     #[arg(long, env = "AMENDS_TRY_TIMEOUT_MS", default_value_t = 10_000, value_parser = clap::value_parser!(i32).range(100..))]
     try_timeout_ms: i32,
+    /// Milliseconds from the acceptance until a definition's global transaction is taken back, or behind its pivot needs a
+    /// person; 0 = any
+    #[arg(long, env = "AMENDS_TRANSACTION_TIMEOUT_MS", default_value_t = 0, value_parser = clap::value_parser!(i32).range(0..=604_800_000))]
+    transaction_timeout_ms: i32,
     /// Milliseconds that all tries of a TCC may take together
     #[arg(long, env = "AMENDS_TRY_PHASE_MS", default_value_t = 90_000, value_parser = clap::value_parser!(u64).range(100..=86_400_000))]
     pub(crate) try_phase_ms: u64,
@@ -92,6 +97,8 @@ pub struct Args {
     pub(crate) approve_above_minor: i64,
     #[command(flatten)]
     pub(crate) audit: AuditArgs,
+    #[command(flatten)]
+    pub(crate) retention: RetentionArgs,
     #[command(flatten)]
     pub(crate) webhook: WebhookArgs,
 }
@@ -174,7 +181,11 @@ impl Args {
     }
 
     pub(crate) fn step_times(&self) -> StepTimes {
-        StepTimes { pivot_timeout_ms: self.pivot_timeout_ms, try_timeout_ms: self.try_timeout_ms }
+        StepTimes {
+            pivot_timeout_ms: self.pivot_timeout_ms,
+            try_timeout_ms: self.try_timeout_ms,
+            transaction_timeout_ms: self.transaction_timeout_ms,
+        }
     }
 
     /// Settings of the lanes that have any of their own.

@@ -8,6 +8,7 @@ use crate::engine::{Auditor, Engine, EngineParts, EngineTimes, LaneBook, Lanes};
 use crate::preflight;
 use crate::relay::RelayService;
 use crate::replica::{Door, Forwarding, Peers, Seat, new_replica};
+use crate::retention::Retention;
 use amends_dtm::client::{DtmClient, DtmEndpoints};
 use amends_dtm::plan_mac::PlanMacKey;
 use amends_migrations::history::Migrator;
@@ -77,6 +78,9 @@ pub async fn run(args: Args, shutdown: impl Future<Output = ()> + Send) -> anyho
     let mut notices = tokio::spawn(notices);
     let mut audit = tokio::spawn(Auditor::new(Arc::clone(&engine), args.audit.settings()).run());
 
+    if let Some(policy) = args.retention.policy() {
+        tokio::spawn(Retention::new(policy, engine.history().reader.clone(), unix_us).run());
+    }
     let (dtm_grpc, dtm_http) = dtm.map(|dtm| (dtm.grpc, dtm.http)).unwrap_or_default();
     let addresses = Addresses { psp: args.psp.clone(), dtm_grpc, dtm_http };
     let (stop, stopping) = channel(false);

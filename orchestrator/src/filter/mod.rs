@@ -14,8 +14,8 @@ mod words;
 pub use error::FilterError;
 pub use fields::{CODES, Flag, MODES, Quantity, STATUSES, TextField, TimeField};
 pub use subject::{Need, Subject};
-pub(crate) use times::duration as duration_us;
 pub use times::Moment;
+pub(crate) use times::duration as duration_us;
 pub use tree::{Expr, Order, Test};
 
 /// Longest filter, in bytes: several screens of conditions.

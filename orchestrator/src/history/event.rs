@@ -313,15 +313,9 @@ impl Fact {
             "paused" => Self::Paused { deadlines: deadlines()?, act: act()? },
             "resumed" => Self::Resumed(act()?),
             "operator_retry" => Self::OperatorRetry { at: read_op(flat, plan), act: act()? },
-            "operator_proposed" => {
-                Self::OperatorProposed { at: at()?, outcome: outcome()?, act: act()? }
-            }
-            "operator_resolved" => {
-                Self::OperatorResolved { at: at()?, outcome: outcome()?, act: act()? }
-            }
-            "operator_acknowledged" => {
-                Self::OperatorAcknowledged { cause: flat.code.clone(), act: act()? }
-            }
+            "operator_proposed" => Self::OperatorProposed { at: at()?, outcome: outcome()?, act: act()? },
+            "operator_resolved" => Self::OperatorResolved { at: at()?, outcome: outcome()?, act: act()? },
+            "operator_acknowledged" => Self::OperatorAcknowledged { cause: flat.code.clone(), act: act()? },
             _ => return Ok(None),
         }))
     }

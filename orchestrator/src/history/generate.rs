@@ -116,7 +116,7 @@ fn make(n: u64, started_us: i64, open: bool) -> Result<Made, PlanError> {
         state.apply(&event);
         events.push(event);
     }
-    Ok(assemble(n, luck, plan, &state, &events, started_us))
+    Ok(assemble(luck, plan, &state, &events, started_us))
 }
 
 fn gid(luck: u64, started_us: i64) -> String {
@@ -215,13 +215,13 @@ fn is_done(op: OpRef) -> impl Fn(&Fact) -> bool {
     move |fact| matches!(fact, Fact::AttemptSucceeded { at, .. } if *at == op)
 }
 
-fn assemble(n: u64, luck: u64, plan: Plan, state: &State, events: &[Event], started_us: i64) -> Made {
+fn assemble(luck: u64, plan: Plan, state: &State, events: &[Event], started_us: i64) -> Made {
     let gid = plan.gid().as_str().to_owned();
     let shape = shape_of(&plan, "embedded");
     let row = global_transaction::Model {
         gid: gid.clone(),
         caller: if luck.is_multiple_of(100_000) { "auditor" } else { "anonymous" }.into(),
-        request_id: format!("generated-{n}-{luck:x}"),
+        request_id: gid.clone(),
         request_digest: vec![0; 32],
         definition: plan.body().definition.clone(),
         definition_version: 1,

@@ -5,8 +5,8 @@ mod act;
 mod bulk;
 mod commit;
 mod conflicts;
-pub mod entity;
 mod end;
+pub mod entity;
 mod event;
 mod fold;
 mod generate;
@@ -24,12 +24,10 @@ pub use act::{Act, Deadlines, Resolution};
 pub use bulk::AT_ONCE as READ_AT_ONCE;
 pub use end::Status;
 pub use event::{Cause, End, Event, Fact, FlatFact, MAX_REASON_BYTES, UnreadableEvent, bounded};
-pub use fold::{
-    Acknowledged, Attention, OpState, Paused, Proposal, Standing, State, StepState, Verdict,
-};
+pub use fold::{Acknowledged, Attention, OpState, Paused, Proposal, Standing, State, StepState, Verdict};
 pub use generate::{Amount, GenerateError, generate};
-pub use marks::Marks;
 pub use holds::{Held, Hold, HoldTable};
+pub use marks::Marks;
 pub use purge::{Purger, Whole};
 pub use reader::{HistoryReader, Loaded, ReadError, Row};
 pub use scope::Scope;

@@ -6,7 +6,9 @@ use super::entity::{event, global_transaction, plan};
 use super::reader::{HistoryReader, ReadError, Row};
 use amends_serve::store::Store;
 use sea_orm::sea_query::{Expr, ExprTrait as _};
-use sea_orm::{ColumnTrait as _, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _};
+use sea_orm::{
+    ColumnTrait as _, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+};
 use std::collections::HashMap;
 
 /// All rows of one global transaction, as stored.
@@ -104,7 +106,8 @@ impl HistoryReader {
             .await?;
         let plans = plan::Entity::find().filter(plan::Column::Gid.is_in(wanted()));
         let plans = plans.all(self.connection()).await?;
-        let mut plans: HashMap<String, Vec<u8>> = plans.into_iter().map(|plan| (plan.gid, plan.body)).collect();
+        let mut plans: HashMap<String, Vec<u8>> =
+            plans.into_iter().map(|plan| (plan.gid, plan.body)).collect();
         let mut events = self.events_of(wanted()).await?;
         let whole = |row: Row| {
             let plan = plans.remove(&row.gid).unwrap_or_default();

@@ -220,7 +220,16 @@ impl<'c> Statements<'c> {
         let Model { gid, status, reason, is_open, needs_attention, finished_at_us, .. } = row;
         let Model { attempts, paused, codes, waiting_for, .. } = row;
         let values = (
-            gid, status, reason, is_open, needs_attention, finished_at_us, attempts, paused, codes, waiting_for,
+            gid,
+            status,
+            reason,
+            is_open,
+            needs_attention,
+            finished_at_us,
+            attempts,
+            paused,
+            codes,
+            waiting_for,
         );
         self.changed_row.execute(values).map(|_| ())
     }

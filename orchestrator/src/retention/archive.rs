@@ -74,7 +74,8 @@ impl Archive {
         let first = gids.first().cloned().unwrap_or_default();
         let path = self.folder.join(day(&first)).join(format!("{first}{PENDING}"));
         let (records, to) = (records.to_vec(), path.clone());
-        blocking(path.clone(), move || file::write(&to.with_extension("pending.draft"), &to, &records)).await?;
+        blocking(path.clone(), move || file::write(&to.with_extension("pending.draft"), &to, &records))
+            .await?;
         Ok(Pending { path, gids })
     }
 
@@ -94,7 +95,8 @@ impl Archive {
             let found = files(&folder)?.into_iter().filter(|path| ends(path, PENDING));
             found
                 .map(|path| {
-                    let gids = file::read(&path)?.map(|record| Ok(record?.gid)).collect::<std::io::Result<_>>()?;
+                    let gids =
+                        file::read(&path)?.map(|record| Ok(record?.gid)).collect::<std::io::Result<_>>()?;
                     Ok(Pending { path, gids })
                 })
                 .collect()
@@ -111,7 +113,8 @@ impl Archive {
         blocking(folder.clone(), move || {
             // Files are of disjoint stretches of gids only as long as nobody ended late: all that may have it are read.
             let mut may_have = in_folder(&folder)?;
-            may_have.retain(|path| (ends(path, WHOLE) || ends(path, PENDING)) && begins(path) <= gid.as_str());
+            may_have
+                .retain(|path| (ends(path, WHOLE) || ends(path, PENDING)) && begins(path) <= gid.as_str());
             may_have.sort_unstable();
             for path in may_have.iter().rev() {
                 for record in file::read(path)? {
