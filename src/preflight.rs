@@ -35,6 +35,9 @@ pub struct Preflight {
     /// As of `amends serve orchestrator`
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(i32).range(100..))]
     try_timeout_ms: i32,
+    /// As of `amends serve orchestrator`
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(i32).range(0..=604_800_000))]
+    transaction_timeout_ms: i32,
 }
 
 impl Preflight {
@@ -47,8 +50,11 @@ impl Preflight {
             services.add(&bytes).with_context(named)?;
         }
         let names: Vec<&str> = self.participants.iter().map(String::as_str).collect();
-        let times =
-            StepTimes { pivot_timeout_ms: self.pivot_timeout_ms, try_timeout_ms: self.try_timeout_ms };
+        let times = StepTimes {
+            pivot_timeout_ms: self.pivot_timeout_ms,
+            try_timeout_ms: self.try_timeout_ms,
+            transaction_timeout_ms: self.transaction_timeout_ms,
+        };
         let participants = (!names.is_empty()).then_some(names.as_slice());
         let grounds = Grounds { services: &services, participants, times };
         let reports = match (&self.input, self.mode) {

@@ -4,7 +4,7 @@ use crate::bodies::id;
 use crate::mutations::{CARD_NUMBER, POOL};
 use crate::steady::Steady;
 use crate::world::{Auth, World, alone, run};
-use amends_proto::amends::v1::{SagaStep, StartSagaRequest, StartTccRequest, TccStep};
+use amends_proto::amends::v1::{RetryPolicy, SagaStep, StartSagaRequest, StartTccRequest, TccStep};
 use amends_stack::Role;
 use prost::Message;
 use std::collections::BTreeSet;
@@ -39,7 +39,7 @@ fn tcc() -> StartTccRequest {
 /// Which field is wrong, the reason of the refusal, and how a right message becomes wrong.
 type Wrong<M> = (&'static str, &'static str, fn(&mut M));
 
-const SAGAS: [Wrong<StartSagaRequest>; 29] = [
+const SAGAS: [Wrong<StartSagaRequest>; 33] = [
     ("request_id", INVALID, |it| it.request_id.clear()),
     ("request_id", INVALID, |it| it.request_id = "r".repeat(65)),
     ("request_id", PAN, |it| it.request_id = CARD_NUMBER.into()),
@@ -68,10 +68,18 @@ const SAGAS: [Wrong<StartSagaRequest>; 29] = [
     ("after", INVALID, |it| it.steps[1].after = vec!["a".into(), "a".into()]),
     ("after", INVALID, |it| it.steps[1].after = vec!["b".into()]),
     ("after", PAN, |it| it.steps[1].after = vec![CARD_NUMBER.into()]),
+    ("retry", INVALID, |it| {
+        it.steps[1].retry = Some(RetryPolicy { max_attempts: -1, ..RetryPolicy::default() })
+    }),
+    ("compensate_retry", INVALID, |it| {
+        it.steps[1].compensate_retry = Some(RetryPolicy { factor_percent: 1, ..RetryPolicy::default() });
+    }),
+    ("safe_to_give_up", INVALID, |it| (it.steps[1].safe_to_give_up, it.steps[1].pivot) = (true, true)),
+    ("timeout_ms", INVALID, |it| it.timeout_ms = -1),
     ("pivot", INVALID, |it| it.steps.iter_mut().for_each(|step| step.pivot = true)),
 ];
 
-const TCCS: [Wrong<StartTccRequest>; 14] = [
+const TCCS: [Wrong<StartTccRequest>; 19] = [
     ("request_id", INVALID, |it| it.request_id.clear()),
     ("business_key", INVALID, |it| it.business_key = "a\nb".into()),
     ("reuse", INVALID, |it| it.reuse = -1),
@@ -86,6 +94,20 @@ const TCCS: [Wrong<StartTccRequest>; 14] = [
     ("timeout_ms", INVALID, |it| it.steps[0].timeout_ms = -1),
     ("step_timeout_ms", INVALID, |it| it.steps[0].step_timeout_ms = i32::MAX),
     ("after", INVALID, |it| it.steps[0].after = vec!["a".into()]),
+    ("retry", INVALID, |it| {
+        it.steps[0].retry = Some(RetryPolicy { max_interval_ms: 1, ..RetryPolicy::default() });
+    }),
+    ("safe_to_give_up", INVALID, |it| {
+        it.steps[0].safe_to_give_up = true;
+        it.steps[0].retry = Some(RetryPolicy { total_ms: Some(0), ..RetryPolicy::default() });
+    }),
+    ("confirm_retry", INVALID, |it| {
+        it.steps[0].confirm_retry = Some(RetryPolicy { initial_interval_ms: -1, ..RetryPolicy::default() });
+    }),
+    ("cancel_retry", INVALID, |it| {
+        it.steps[0].cancel_retry = Some(RetryPolicy { jitter_percent: Some(100), ..RetryPolicy::default() });
+    }),
+    ("timeout_ms", INVALID, |it| it.timeout_ms = i32::MAX),
 ];
 
 async fn not_started(world: &World, method: &str, request: &impl Message, field: &str, reason: &str) {

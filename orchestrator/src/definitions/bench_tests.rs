@@ -23,7 +23,7 @@ fn planned(
         business_key,
         traceparent: "",
         now_us: 1,
-        times: StepTimes { pivot_timeout_ms: 60_000, try_timeout_ms: 10_000 },
+        times: StepTimes { pivot_timeout_ms: 60_000, try_timeout_ms: 10_000, transaction_timeout_ms: 0 },
         participants,
     };
     super::super::plan(NAME, &order).map(|planned| planned.plan)

@@ -39,7 +39,7 @@ fn try_plan(mode: Mode, input: &CheckoutInput) -> Result<Plan, DefinitionError> 
         business_key: "",
         traceparent: "",
         now_us: 1,
-        times: StepTimes { pivot_timeout_ms: 60_000, try_timeout_ms: 10_000 },
+        times: StepTimes { pivot_timeout_ms: 60_000, try_timeout_ms: 10_000, transaction_timeout_ms: 7 },
         participants: &[],
     };
     plan(&order).map(|planned| planned.plan)
@@ -53,6 +53,7 @@ fn forwards(plan: &Plan) -> Vec<String> {
 #[test]
 fn a_saga_goes_from_refusable_steps_over_the_pivot_to_certain_ones() {
     let plan = try_plan(Mode::Saga, &input()).unwrap();
+    assert_eq!(plan.body().timeout_ms, 7, "the operator's");
     assert_eq!(
         forwards(&plan),
         [
@@ -156,7 +157,7 @@ fn foreign_input_is_refused() {
         business_key: "",
         traceparent: "",
         now_us: 1,
-        times: StepTimes { pivot_timeout_ms: 1, try_timeout_ms: 1 },
+        times: StepTimes { pivot_timeout_ms: 1, try_timeout_ms: 1, transaction_timeout_ms: 0 },
         participants: &[],
     };
     assert!(matches!(plan(&order), Err(DefinitionError::Input { .. })));

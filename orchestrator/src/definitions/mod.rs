@@ -40,6 +40,8 @@ pub struct StepTimes {
     pub pivot_timeout_ms: i32,
     /// For any other try.
     pub try_timeout_ms: i32,
+    /// For a definition's global transaction as a whole; 0 = none.
+    pub transaction_timeout_ms: i32,
 }
 
 /// Why no plan came of it. The client's fault, nothing was changed.
@@ -154,6 +156,7 @@ fn assemble(
         steps: steps.collect(),
         traceparent: order.traceparent.to_owned(),
         created_at_us: order.now_us,
+        timeout_ms: order.times.transaction_timeout_ms,
         amount_minor,
         currency: currency.to_owned(),
         ..pb::Plan::default()

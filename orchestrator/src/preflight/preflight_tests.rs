@@ -5,7 +5,8 @@ use amends_proto::amends::v1::{RetryPolicy, SagaStep, TccStep};
 use amends_proto::pay::points::v1::PointsRequest;
 use prost::Message as _;
 
-const TIMES: StepTimes = StepTimes { pivot_timeout_ms: 60_000, try_timeout_ms: 10_000 };
+const TIMES: StepTimes =
+    StepTimes { pivot_timeout_ms: 60_000, try_timeout_ms: 10_000, transaction_timeout_ms: 0 };
 
 fn grounds(services: &Services) -> Grounds<'_> {
     Grounds { services, participants: None, times: TIMES }

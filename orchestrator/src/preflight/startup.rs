@@ -64,7 +64,7 @@ mod tests {
     #[test]
     fn warnings_keep_nobody_from_starting() {
         assert!(judge(&[report(Weight::Warning)]).is_ok());
-        let short = StepTimes { pivot_timeout_ms: 100, try_timeout_ms: 100 };
+        let short = StepTimes { pivot_timeout_ms: 100, try_timeout_ms: 100, transaction_timeout_ms: 0 };
         assert!(at_start(&["order", "inventory", "points", "account", "gateway"], short).is_ok());
     }
 }

@@ -53,7 +53,7 @@ fn request(request_id: &str) -> StartSagaRequest {
 
 impl World {
     fn api(&self) -> TransactionsService {
-        let times = StepTimes { pivot_timeout_ms: 1_000, try_timeout_ms: 10_000 };
+        let times = StepTimes { pivot_timeout_ms: 1_000, try_timeout_ms: 10_000, transaction_timeout_ms: 0 };
         let watchers = Watchers::new(1, watch::channel(false).1);
         TransactionsService::new(Arc::clone(&self.engine), times, watchers)
     }
@@ -149,6 +149,7 @@ async fn the_same_request_is_found_again_and_another_is_told_what_differs() {
         ("steps", other_order),
         ("reuse", StartSagaRequest { reuse: ReusePolicy::Always.into(), ..trip() }),
         ("business_key", StartSagaRequest { business_key: "mine".into(), ..trip() }),
+        ("timeout_ms", StartSagaRequest { timeout_ms: 60_000, ..trip() }),
     ];
     for (named, request) in others {
         let refused = world.saga(request).await.unwrap_err();

@@ -62,6 +62,9 @@ pub fn all(steps: &[OwnStep<'_>], order: &Order<'_>) -> Result<(), OwnError> {
             let what = "is only for a step before the pivot that can be undone";
             return wrong("safe_to_give_up", what.to_owned());
         }
+        if step.safe_to_give_up && is_endless(step) {
+            return wrong("safe_to_give_up", "needs max_attempts or total_ms in `retry`".to_owned());
+        }
     }
     Ok(())
 }
@@ -121,6 +124,12 @@ fn is_method(name: &str) -> bool {
     };
     let parts = name.split_once('/');
     parts.is_some_and(|(service, method)| service.split('.').all(is_word) && is_word(method))
+}
+
+/// Whether the retries of the forward op are never exhausted.
+fn is_endless(step: &OwnStep<'_>) -> bool {
+    let [(_, forward), ..] = step.retries;
+    forward.is_some_and(|retry| retry.max_attempts == 0 && retry.total_ms == Some(0))
 }
 
 /// What of a retry policy is out of range.

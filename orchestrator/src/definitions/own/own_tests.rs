@@ -34,6 +34,15 @@ fn order(mode: Mode, key: &str) -> Result<Planned, DefinitionError> {
 }
 
 fn planned(mode: Mode, key: &str, steps: &[OwnStep<'_>]) -> Result<Planned, DefinitionError> {
+    planned_with(mode, key, steps, Terms { reuse: Reuse::Always, timeout_ms: 0 })
+}
+
+fn planned_with(
+    mode: Mode,
+    key: &str,
+    steps: &[OwnStep<'_>],
+    terms: Terms,
+) -> Result<Planned, DefinitionError> {
     let order = Order {
         gid: Gid::generate(),
         mode,
@@ -41,10 +50,10 @@ fn planned(mode: Mode, key: &str, steps: &[OwnStep<'_>]) -> Result<Planned, Defi
         business_key: key,
         traceparent: "",
         now_us: 1,
-        times: StepTimes { pivot_timeout_ms: 60_000, try_timeout_ms: 10_000 },
+        times: StepTimes { pivot_timeout_ms: 60_000, try_timeout_ms: 10_000, transaction_timeout_ms: 0 },
         participants: &["shop", "bank"],
     };
-    plan(&order, steps, Terms { reuse: Reuse::Always, timeout_ms: 0 })
+    plan(&order, steps, terms)
 }
 
 fn saga(steps: &[SagaStep]) -> Result<Plan, DefinitionError> {
@@ -108,6 +117,60 @@ fn policies_have_the_callers_times_or_the_defaults() {
 }
 
 #[test]
+fn policies_go_into_the_plan_as_the_caller_wrote_them() {
+    let undo = RetryPolicy { max_attempts: 9, ..RetryPolicy::default() };
+    let mut step = saga_step("", &[]);
+    *retry(&mut step) = RetryPolicy {
+        initial_interval_ms: 1,
+        factor_percent: 150,
+        max_interval_ms: 2,
+        jitter_percent: Some(0),
+        max_attempts: 3,
+        total_ms: Some(0),
+        attempt_timeout_ms: 4,
+    };
+    (step.compensate_retry, step.safe_to_give_up) = (Some(undo), true);
+    let expected = StepPolicy {
+        attempt_timeout_ms: 4,
+        step_timeout_ms: 0,
+        initial_interval_ms: 1,
+        max_interval_ms: 2,
+        attention_after_ms: 0,
+        factor_percent: 150,
+        jitter_percent: Some(0),
+        max_attempts: 3,
+        safe_to_give_up: true,
+        undo: Some(undo),
+        confirm: None,
+    };
+    assert_eq!(saga(&[step]).unwrap().policy(0), expected);
+    let step = TccStep { cancel_retry: Some(undo), confirm_retry: Some(undo), ..tcc_step() };
+    let policy = tcc(&[step]).unwrap().policy(0);
+    assert_eq!((policy.undo, policy.confirm, policy.attention_after_ms), (Some(undo), Some(undo), 600_000));
+}
+
+#[test]
+fn a_step_behind_the_pivot_is_never_given_up() {
+    let mut steps = [saga_step("a", &[]), saga_step("b", &[])];
+    (steps[0].pivot, steps[1].safe_to_give_up) = (true, true);
+    let error = saga(&steps).unwrap_err().to_string();
+    assert_eq!(error, "step 2 (`b`): only a step before the pivot is safe to give up");
+}
+
+#[test]
+fn the_time_of_the_whole_has_limits() {
+    let with = |timeout_ms| {
+        let steps = [saga_step("", &[])];
+        let steps: Vec<OwnStep<'_>> = steps.iter().map(OwnStep::from).collect();
+        planned_with(Mode::Saga, "k", &steps, Terms { reuse: Reuse::Always, timeout_ms })
+    };
+    assert_eq!(with(5).unwrap().plan.body().timeout_ms, 5);
+    for wrong in [-1, 604_800_001] {
+        assert_eq!(with(wrong).unwrap_err().to_string(), "timeout_ms: must be 0 to 604800000");
+    }
+}
+
+#[test]
 fn an_empty_key_is_the_gid() {
     let plan = order(Mode::Saga, "").unwrap().plan;
     assert_eq!(plan.body().business_key, plan.gid().as_str());
@@ -118,7 +181,7 @@ fn an_empty_key_is_the_gid() {
 /// What is wrong with the second of two steps, and what the refusal says.
 type Wrong = (fn(&mut SagaStep), &'static str);
 
-const WRONG: [Wrong; 18] = [
+const WRONG: [Wrong; 28] = [
     (|it| it.participant = "bench".into(), "step 2 (`b`): participant: `bench` is not on the allow-list"),
     (|it| it.participant.clear(), "step 2 (`b`): participant: `` is not on the allow-list"),
     (|it| it.participant = "x".repeat(65), "step 2: participant: must have at most 64 characters"),
@@ -137,7 +200,48 @@ const WRONG: [Wrong; 18] = [
     (|it| it.timeout_ms = 60_001, "step 2 (`b`): timeout_ms: must be 0 to 60000"),
     (|it| it.step_timeout_ms = -1, "step 2 (`b`): step_timeout_ms: must be 0 to 86400000"),
     (|it| it.after = vec!["c".into()], "step 2 (`b`): after: no step is called `c`"),
+    (|it| retry(it).max_attempts = 1_001, "step 2 (`b`): retry: max_attempts must be 0 to 1000"),
+    (
+        |it| retry(it).factor_percent = 99,
+        "step 2 (`b`): retry: factor_percent must be 100 to 1000, or 0 for 200",
+    ),
+    (|it| retry(it).jitter_percent = Some(91), "step 2 (`b`): retry: jitter_percent must be 0 to 90"),
+    (|it| retry(it).total_ms = Some(-1), "step 2 (`b`): retry: total_ms must be 0 to 86400000"),
+    (
+        |it| retry(it).attempt_timeout_ms = 60_001,
+        "step 2 (`b`): retry: attempt_timeout_ms must be 0 to 60000",
+    ),
+    (
+        |it| retry(it).initial_interval_ms = 40_000,
+        "step 2 (`b`): retry: initial_interval_ms is 40000, more than max_interval_ms, which is 30000",
+    ),
+    (
+        |it| it.compensate_retry = Some(RetryPolicy { max_interval_ms: -1, ..RetryPolicy::default() }),
+        "step 2 (`b`): compensate_retry: max_interval_ms must be 0 to 86400000",
+    ),
+    (
+        |it| (it.safe_to_give_up, it.pivot) = (true, true),
+        "step 2 (`b`): safe_to_give_up: is only for a step before the pivot that can be undone",
+    ),
+    (
+        |it| {
+            it.safe_to_give_up = true;
+            retry(it).total_ms = Some(0);
+        },
+        "step 2 (`b`): safe_to_give_up: needs max_attempts or total_ms in `retry`",
+    ),
+    (
+        |it| {
+            it.safe_to_give_up = true;
+            it.compensate.clear();
+        },
+        "step 2 (`b`): safe_to_give_up: is only for a step before the pivot that can be undone",
+    ),
 ];
+
+fn retry(step: &mut SagaStep) -> &mut RetryPolicy {
+    step.retry.get_or_insert_default()
+}
 
 #[test]
 fn what_is_wrong_with_a_step_is_named() {
