@@ -6,8 +6,12 @@
 mod forwarded;
 mod killed;
 mod load;
+mod notices;
 mod pair;
 mod participant;
+#[path = "../../orchestrator/tests/attention/receiver.rs"]
+#[allow(dead_code, reason = "shared with the orchestrator's own tests, which use all of it")]
+mod receiver;
 mod splitter;
 mod suspended;
 

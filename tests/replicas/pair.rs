@@ -9,7 +9,7 @@ use amends_proto::amends::v1::transactions_client::TransactionsClient;
 use amends_testkit::{Coordinator, OwnDatabase, until};
 use std::fs::OpenOptions;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
@@ -43,11 +43,15 @@ pub struct Replica {
 impl Pair {
     /// Starts both; `None` = this machine has no PostgreSQL.
     pub async fn start(coordinator: Coordinator) -> Option<Pair> {
+        Pair::start_with(coordinator, &[]).await
+    }
+
+    /// The same, with further flags for both.
+    pub async fn start_with(coordinator: Coordinator, flags: &[(&str, String)]) -> Option<Pair> {
         let database = OwnDatabase::make().await?;
         let folder = tempfile::tempdir().unwrap();
         let participant = Participant::start().await;
-        let key = folder.path().join("plan-mac");
-        std::fs::write(&key, "11".repeat(32)).unwrap();
+        let key = key_of(folder.path());
         let mut replicas = [0, 1].map(|n| Replica::planned(&folder.path().join(format!("{n}.log"))));
         let dtm = match coordinator {
             Coordinator::Embedded => None,
@@ -63,6 +67,9 @@ impl Pair {
                 replica.tell("--dtm-http", &format!("http://{}", endpoints.http));
                 replica.tell("--relay-url", &splitter.address.to_string());
             }
+            for (flag, value) in flags {
+                replica.tell(flag, value);
+            }
             replica.start();
         }
         let pair =
@@ -77,6 +84,13 @@ impl Pair {
     pub fn clients(&self) -> [Client; 2] {
         [self.replicas[0].client(), self.replicas[1].client()]
     }
+}
+
+/// A new key of plan MACs in this folder.
+pub fn key_of(folder: &Path) -> PathBuf {
+    let key = folder.join("plan-mac");
+    std::fs::write(&key, "11".repeat(32)).unwrap();
+    key
 }
 
 async fn start_dtm(folder: &Path, replicas: &[Replica; 2]) -> (LocalDtm, (Child, Splitter)) {
@@ -102,7 +116,8 @@ impl Drop for Pair {
 }
 
 impl Replica {
-    fn planned(log: &Path) -> Replica {
+    /// One that has not been started, on free addresses.
+    pub fn planned(log: &Path) -> Replica {
         let (api, relay) = (free(), free());
         let mut replica = Replica { api, relay, arguments: Vec::new(), log: log.to_owned(), child: None };
         replica.tell("--listen", &api.to_string());
@@ -110,7 +125,8 @@ impl Replica {
         replica
     }
 
-    fn tell(&mut self, flag: &str, value: &str) {
+    /// Gives it a flag.
+    pub fn tell(&mut self, flag: &str, value: &str) {
         self.arguments.extend([flag.to_owned(), value.to_owned()]);
     }
 
