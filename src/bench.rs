@@ -8,12 +8,16 @@ mod footprint;
 mod lineup;
 mod load;
 mod noop;
+mod outage;
+mod parking;
 mod processes;
+mod quay;
 mod raw;
 mod report;
 mod store;
 mod systems;
 mod through;
+mod wake;
 mod wire;
 mod witness;
 
@@ -38,6 +42,11 @@ const ATTEMPT_LIMIT: Duration = Duration::from_secs(30);
 /// Rounds of each side where the command line names none.
 const QUICK_ROUNDS: usize = 5;
 const FULL_ROUNDS: usize = 7;
+/// Parked ops of each kind.
+const QUICK_SAMPLES: usize = 20;
+const FULL_SAMPLES: usize = 100;
+/// Others that wait beside them.
+const WAITING: usize = 100;
 
 /// Measures the orchestrator against raw DTM on this machine
 ///
@@ -61,6 +70,12 @@ pub struct Bench {
     /// Measure memory and start times of an embedded orchestrator with a long history instead
     #[arg(long)]
     footprint: bool,
+    /// Measure how soon the next op is called when one that was parked is final instead
+    #[arg(long, conflicts_with = "footprint")]
+    wake: bool,
+    /// Measure what a participant that goes away and comes back does to others, and how soon all is well again, instead
+    #[arg(long, conflicts_with_all = ["footprint", "wake"])]
+    lanes: bool,
     /// Finished global transactions of that history
     #[arg(long, value_name = "N", default_value_t = 100_000, requires = "footprint")]
     finished: usize,
@@ -86,6 +101,18 @@ impl Bench {
                 () = shutdown => bail!("stopped before its end"),
             };
         }
+        if self.wake {
+            return tokio::select! {
+                exit = self.wake(folder.path(), format) => exit,
+                () = shutdown => bail!("stopped before its end"),
+            };
+        }
+        if self.lanes {
+            return tokio::select! {
+                exit = self.lanes(folder.path(), format) => exit,
+                () = shutdown => bail!("stopped before its end"),
+            };
+        }
         let report = tokio::select! {
             report = self.measure(folder.path()) => report?,
             () = shutdown => bail!("stopped before its end"),
@@ -105,6 +132,39 @@ impl Bench {
             Format::Text => print_text(&measured.text())?,
         }
         Ok(if measured.is_within() { Exit::Ok } else { Exit::Unsound })
+    }
+
+    async fn wake(&self, folder: &Path, format: Format) -> anyhow::Result<Exit> {
+        let binary = tokio::task::spawn_blocking(amends_dtm::binary::locate).await??;
+        let samples = if self.quick { QUICK_SAMPLES } else { FULL_SAMPLES };
+        let mut rows = Vec::new();
+        for driver in lineup::drivers(&self.coordinator, &self.stores()) {
+            let folder = folder.join(format!("{}-{}", driver.coordinator(), driver.store()));
+            rows.extend(wake::measure(&binary, &folder, driver, (WAITING, samples)).await?);
+        }
+        match format {
+            Format::Json => print_json(&serde_json::json!({ "rows": rows }))?,
+            Format::Text => print_text(&wake::text(&rows))?,
+        }
+        Ok(if rows.iter().all(wake::Row::is_within) { Exit::Ok } else { Exit::Unsound })
+    }
+
+    async fn lanes(&self, folder: &Path, format: Format) -> anyhow::Result<Exit> {
+        let binary = tokio::task::spawn_blocking(amends_dtm::binary::locate).await??;
+        let (runs, quiet_s, away_s) = if self.quick { (3, 5, 10) } else { (5, 15, 60) };
+        let runs = self.rounds.map_or(runs, NonZeroUsize::get);
+        let course =
+            outage::Course { runs, quiet: Duration::from_secs(quiet_s), away: Duration::from_secs(away_s) };
+        let mut rows = Vec::new();
+        for driver in lineup::drivers(&self.coordinator, &self.stores()) {
+            let folder = folder.join(format!("{}-{}", driver.coordinator(), driver.store()));
+            rows.push(outage::measure(&binary, &folder, driver, course).await?);
+        }
+        match format {
+            Format::Json => print_json(&serde_json::json!({ "rows": rows }))?,
+            Format::Text => print_text(&outage::text(&rows))?,
+        }
+        Ok(if rows.iter().all(outage::Row::is_within) { Exit::Ok } else { Exit::Unsound })
     }
 
     async fn measure(&self, folder: &Path) -> anyhow::Result<Report> {

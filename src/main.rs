@@ -2,6 +2,7 @@
 mod attention;
 mod backup;
 mod bench;
+mod bulk;
 mod check;
 mod connect;
 mod coordinator;
@@ -80,6 +81,7 @@ enum Verb {
     Cancel(transactions::Cancel),
     Lanes(lanes::Lanes),
     Stats(stats::Stats),
+    Bulk(bulk::Bulk),
     #[command(hide = true)]
     Generate(generate::Generate),
     /// Prints a script that completes this command's words in your shell
@@ -134,6 +136,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Verb::Cancel(cancel) => cancel.run(format).await,
         Verb::Lanes(lanes) => lanes.run(format).await,
         Verb::Stats(stats) => stats.run(format).await,
+        Verb::Bulk(bulk) => bulk.run(format).await,
         Verb::Generate(generate) => generate.run(format).await,
         Verb::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "amends", &mut std::io::stdout());
@@ -166,6 +169,9 @@ mod tests {
             "amends list --status running --status STATUS_FAILED --limit 3 --page-token abc",
             "amends list --filter attention --limit 3",
             "amends stats --output json",
+            "amends bulk retry --filter attention --preview",
+            "amends bulk pause --filter open --reason x --per-second 5 --expect 3 --no-wait",
+            "amends bulk show 018f0000-0000-7000-8000-000000000000 --output json",
             "amends generate --finished 1000000 --open 1000 --data-dir x --measure",
             "amends show 018f0000-0000-7000-8000-000000000000 --output json",
             "amends explain 018f0000-0000-7000-8000-000000000000 --output json",
@@ -200,6 +206,8 @@ mod tests {
             "amends bench --quick --store boltdb --rounds 5 --cases saga2,saga2_refused --in-flight 1,16",
             "amends bench --store boltdb,redis,postgres --coordinator dtm,embedded",
             "amends bench --coordinator auto",
+            "amends bench --wake --store boltdb,redis,postgres",
+            "amends bench --lanes --quick --rounds 1 --coordinator embedded",
             "amends backup --data-dir x --to y --without account,points --output json",
             "amends restore --from y --data-dir x --force --keep-dtm",
             "amends completions bash",
@@ -226,6 +234,7 @@ mod tests {
             "amends backup --to y --without dtm",
             "amends restore --from y --keep-dtm",
             "amends bench --store mysql",
+            "amends bench --wake --lanes",
             "amends bench --coordinator raw",
             "amends demo --coordinator both",
             "amends replay --data x --target h:1 --coordinator embedded",
@@ -238,6 +247,8 @@ mod tests {
             "amends in-doubt claim i --ttl 301",
             "amends list --status walking",
             "amends list --limit 0",
+            "amends bulk retry",
+            "amends bulk resolve --filter open",
             "amends start checkout --mode both --input -",
             "amends start own --input steps.json",
         ] {

@@ -79,21 +79,36 @@ pub struct Orchestrator {
     _child: Child,
     /// The process ends when this closes, however we end.
     _lifeline: Option<ChildStdin>,
-    _participant: Participant,
+    _participant: Option<Participant>,
 }
 
 impl Orchestrator {
     /// Starts one with a no-op participant of its own; stores and logs are in `folder`.
     pub async fn start(binary: &DtmBinary, folder: &Path, driver: Driver) -> anyhow::Result<Orchestrator> {
-        std::fs::create_dir_all(folder).context("make a folder")?;
         let witness = Witness::new(folder);
         let participant = Participant::start(Some(Arc::clone(&witness))).await?;
+        let mut started = Self::beside(binary, folder, driver, participant.address, &[]).await?;
+        (started.witness, started._participant) = (witness, Some(participant));
+        Ok(started)
+    }
+
+    /// Starts one with the participant `noop` at this address, and with these arguments besides.
+    pub async fn beside(
+        binary: &DtmBinary,
+        folder: &Path,
+        driver: Driver,
+        noop: SocketAddr,
+        args: &[String],
+    ) -> anyhow::Result<Orchestrator> {
+        std::fs::create_dir_all(folder).context("make a folder")?;
+        let witness = Witness::new(folder);
         let dtm = match driver {
             Driver::Dtm(store) => Some(Dtm::start(binary, &folder.join("dtm"), store).await?),
             Driver::Embedded => None,
         };
         let [address, relay] = free_addresses()?;
-        let mut command = command(folder, participant.address)?;
+        let mut command = command(folder, noop)?;
+        command.args(args);
         command.args(["--listen", &address, "--relay-listen", &relay]);
         command.args(["--coordinator", driver.coordinator()]);
         if let Some(dtm) = &dtm {
@@ -109,7 +124,7 @@ impl Orchestrator {
             ended = child.wait() => bail!("the orchestrator ended with {}", ended?),
             () = tokio::time::sleep(START_LIMIT) => bail!("the orchestrator does not listen"),
         }
-        let (_child, _lifeline, _participant) = (child, lifeline, participant);
+        let (_child, _lifeline, _participant) = (child, lifeline, None);
         Ok(Orchestrator { address, driver, dtm, witness, _child, _lifeline, _participant })
     }
 }

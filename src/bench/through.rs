@@ -77,6 +77,11 @@ impl Through {
         Ok(Gid::parse(&self.start(request).await?.gid)?)
     }
 
+    /// A client of the orchestrator, for what is none of its deeds.
+    pub fn client(&self) -> TransactionsClient<Wire> {
+        self.client.clone()
+    }
+
     async fn start(&self, request: StartRequest) -> anyhow::Result<StartResponse> {
         let mut request = Request::new(request);
         request.metadata_mut().insert("amends-caller", MetadataValue::from_static(CALLER));

@@ -183,7 +183,7 @@ proptest! {
             }
             prop_assert!(inside.len() <= concurrency as usize);
             prop_assert_eq!(gate.depth(), outside.len());
-            let probes = now.as_millis() as u64 / 50 * 3 + 3;
+            let probes = u64::try_from(now.as_millis()).expect("a short life") / 50 * 3 + 3;
             let earned = 100 + firsts / 10 + now.as_secs() * 10 + 10;
             prop_assert!(repeats <= earned + probes, "{repeats} repeats of {firsts} firsts");
             if !outside.is_empty() && inside.is_empty() {
