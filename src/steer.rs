@@ -8,14 +8,16 @@ use crate::start::tell_end;
 use amends_proto::amends::v1::operations_client::OperationsClient;
 use amends_proto::amends::v1::scope::What;
 use amends_proto::amends::v1::{
-    Deadlines, Hold, ListHoldsRequest, PauseRequest, PauseResponse, Resolution, ResolveRequest, ResumeRequest,
-    RetryRequest, Scope,
+    Deadlines, Hold, ListHoldsRequest, PauseRequest, PauseResponse, Resolution, ResolveRequest,
+    ResumeRequest, RetryRequest, Scope,
 };
 use anyhow::Context as _;
 
 /// Makes the next attempt now instead of at its time
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  amends retry 018f0000-0000-7000-8000-000000000000 --reason \"the bank is back\"")]
+#[command(
+    after_help = "Example:\n  amends retry 018f0000-0000-7000-8000-000000000000 --reason \"the bank is back\""
+)]
 pub struct Retry {
     /// Its gid
     gid: String,
@@ -95,8 +97,10 @@ impl Retry {
 
 /// Makes no new attempt of one global transaction, of all of a definition, or to a participant
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  amends pause 018f0000-0000-7000-8000-000000000000 --reason \"asking the bank\"\n  \
-    amends pause --participant gateway --deadlines run --reason maintenance")]
+#[command(
+    after_help = "Examples:\n  amends pause 018f0000-0000-7000-8000-000000000000 --reason \"asking the bank\"\n  \
+    amends pause --participant gateway --deadlines run --reason maintenance"
+)]
 pub struct Pause {
     #[command(flatten)]
     which: Which,
@@ -217,8 +221,10 @@ enum Outcome {
 
 /// States the outcome of an op that its participant cannot tell; above an amount it counts when a second person does, too
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  amends resolve 018f0000-0000-7000-8000-000000000000 --step 06 --op confirm \
-    --outcome refused \\\n    --evidence \"the bank says by phone: not captured\" --reference CASE-12 --caller ann")]
+#[command(
+    after_help = "Example:\n  amends resolve 018f0000-0000-7000-8000-000000000000 --step 06 --op confirm \
+    --outcome refused \\\n    --evidence \"the bank says by phone: not captured\" --reference CASE-12 --caller ann"
+)]
 pub struct Resolve {
     /// Its gid
     gid: String,

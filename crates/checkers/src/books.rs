@@ -54,6 +54,8 @@ pub(crate) fn compare(snapshot: &Snapshot, transaction: &GlobalTransaction) -> O
         (Some(Some(CoordinatorStatus::Succeeded)), true) | (Some(Some(CoordinatorStatus::Failed)), false) => {
             Agreement::Same
         }
+        // An operator turned it back after the commit decision: DTM was told so that it may end.
+        (Some(Some(CoordinatorStatus::Succeeded)), false) if transaction.after_commit => Agreement::Same,
         (Some(Some(CoordinatorStatus::Succeeded)), false) => Agreement::SaysSucceeded,
         (Some(Some(CoordinatorStatus::Failed)), true) => Agreement::SaysFailed,
         (Some(Some(CoordinatorStatus::Open)), _) if ended_long_ago(snapshot, transaction) => {

@@ -128,7 +128,8 @@ impl Helm {
     }
 
     async fn live(&self, gid: &str) -> Result<Arc<Live>, ApiError> {
-        let known = Gid::parse(gid).map_err(|_| invalid("gid", "must be a lower-case UUIDv7 with hyphens"))?;
+        let known =
+            Gid::parse(gid).map_err(|_| invalid("gid", "must be a lower-case UUIDv7 with hyphens"))?;
         self.engine.find(known.as_str()).await?.ok_or_else(|| ApiError::NotFound(gid.to_owned()))
     }
 
@@ -193,7 +194,8 @@ fn op_of(live: &Live, branch_id: &str, op: &str) -> Result<OpRef, ApiError> {
     let branch = BranchId::parse(branch_id).ok();
     let step = branch.and_then(|branch| live.plan.step_of(&branch));
     let step = step.ok_or_else(|| invalid("branch_id", "is not a step of this global transaction"))?;
-    let op: Op = op.parse().map_err(|_| invalid("op", "must be action, compensate, try, confirm or cancel"))?;
+    let op: Op =
+        op.parse().map_err(|_| invalid("op", "must be action, compensate, try, confirm or cancel"))?;
     let of_mode = [live.plan.forward_op(), live.plan.undo_op()].contains(&op)
         || (op == Op::Confirm && live.plan.forward_op() == Op::Try);
     if of_mode { Ok(OpRef { step, op }) } else { Err(invalid("op", "does not belong to this mode")) }

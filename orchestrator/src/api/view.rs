@@ -21,6 +21,7 @@ pub fn transaction(live: &Live) -> pb::GlobalTransaction {
         all_attention: state.attention.iter().map(|open| attention::shown(live, &state, open)).collect(),
         last_seq: state.last_seq,
         paused: state.paused.is_some(),
+        after_commit: state.after_commit,
         proposal: state.proposal.as_ref().map(|proposal| proposed(live, proposal)),
         plan_hash: hex::encode(live.plan.hash()),
         status: status(state.status()).into(),
@@ -45,6 +46,7 @@ pub fn row(row: &global_transaction::Model) -> pb::GlobalTransaction {
         created_at: time(row.created_at_us),
         finished_at: time(row.finished_at_us),
         coordinator: row.coordinator.clone(),
+        paused: row.paused,
         attention: row.needs_attention.then(pb::Attention::default),
         ..pb::GlobalTransaction::default()
     }

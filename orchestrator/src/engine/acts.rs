@@ -44,12 +44,7 @@ impl Engine {
     ///
     /// # Errors
     /// As [`Engine::pause`].
-    pub async fn resume(
-        self: &Arc<Self>,
-        live: &Arc<Live>,
-        seen: Seen,
-        act: &Act,
-    ) -> Result<(), ActError> {
+    pub async fn resume(self: &Arc<Self>, live: &Arc<Live>, seen: Seen, act: &Act) -> Result<(), ActError> {
         self.act(live, seen, |state| Ok(steer::resume(state, act))).await?;
         self.bring_on(live);
         Ok(())
@@ -118,31 +113,28 @@ impl Engine {
         self: &Arc<Self>,
         live: &Arc<Live>,
         seen: Seen,
-        decide: impl FnOnce(&State) -> Result<Vec<Fact>, Denied>,
+        decide: impl Fn(&State) -> Result<Vec<Fact>, Denied>,
     ) -> Result<Arc<State>, ActError> {
-        let ended = live.state();
-        if ended.end.is_some() {
-            return decide(&ended).map(|_| ended).map_err(Into::into);
-        }
-        // Where it ends before its turn comes nobody decides.
-        let mut denied = Some(Denied::Ended);
+        let mut decided = None;
         let state = self
             .record(live, |state| {
-                let decided = match decide(state) {
+                let facts = match decide(state) {
                     Ok(facts) if !facts.is_empty() && seen > 0 && seen != state.last_seq => {
                         Err(Denied::Changed { newest: state.last_seq })
                     }
-                    decided @ (Ok(_) | Err(_)) => decided,
+                    facts @ (Ok(_) | Err(_)) => facts,
                 };
-                let (facts, why) = match decided {
-                    Ok(facts) => (facts, None),
-                    Err(why) => (Vec::new(), Some(why)),
+                let (facts, outcome) = match facts {
+                    Ok(facts) => (facts, Ok(())),
+                    Err(why) => (Vec::new(), Err(why)),
                 };
-                denied = why;
+                decided = Some(outcome);
                 facts.into_iter().map(Happened::from).collect()
             })
             .await?;
-        denied.map_or(Ok(state), |why| Err(why.into()))
+        // What has ended is not recorded any more: the act is refused then, or is an earlier one said again.
+        let outcome = decided.unwrap_or_else(|| decide(&state).map(drop));
+        Ok(outcome.map(|()| state)?)
     }
 
     /// Whoever waits looks again: ops that run here, and a coordinator that should ask for the next ones.
@@ -158,7 +150,8 @@ impl Engine {
 /// that waits is not either.
 fn in_flight(live: &Live, said: &Statement) -> Option<Denied> {
     let called = |at: OpRef| {
-        live.running(at).is_some() && !live.waits().all().iter().any(|(op, wait)| *op == at && waits(&wait.why))
+        live.running(at).is_some()
+            && !live.waits().all().iter().any(|(op, wait)| *op == at && waits(&wait.why))
     };
     let forward = OpRef { step: said.at.step, op: live.plan.forward_op() };
     let refused_confirm = said.at.op == Op::Confirm && said.outcome == Resolution::Refused;

@@ -49,7 +49,11 @@ impl Holds {
     /// The oldest that is in force on a definition or a participant.
     #[must_use]
     pub fn on(&self, definition: &str, participant: &str) -> Option<Hold> {
-        self.all().iter().rev().find(|hold| hold.ended.is_none() && concerns(hold, definition, participant)).cloned()
+        self.all()
+            .iter()
+            .rev()
+            .find(|hold| hold.ended.is_none() && concerns(hold, definition, participant))
+            .cloned()
     }
 
     /// Tells of each change.
@@ -92,7 +96,13 @@ fn held_back(state: &State, holds: &[Hold], definition: &str, participant: &str)
 
 /// How long deadlines stood still between two moments, in unix microseconds: in pauses of its own and in holds that say
 /// so; what overlaps counts once.
-fn stood_still_us(state: &State, holds: &[Hold], definition: &str, participant: &str, span: (i64, i64)) -> i64 {
+fn stood_still_us(
+    state: &State,
+    holds: &[Hold],
+    definition: &str,
+    participant: &str,
+    span: (i64, i64),
+) -> i64 {
     let own = state.paused.iter().filter(|paused| paused.deadlines == Deadlines::Stop);
     let own = own.map(|paused| (paused.since_us, span.1)).chain(state.standstills.iter().copied());
     let of_holds = holds
@@ -123,7 +133,7 @@ impl Engine {
     #[must_use]
     pub fn held(&self, live: &Live, step: StepIndex) -> Option<HeldBack> {
         let participant = &live.plan.steps()[step].participant;
-        held_back(&live.state(), &self.holds.all(), &live.base().definition, participant)
+        held_back(&live.state(), &self.holds.all(), &live.plan.body().definition, participant)
     }
 
     /// How long deadlines stood still since a moment in unix microseconds: those of a step, or of the whole.
@@ -136,7 +146,7 @@ impl Engine {
         }
         let participant = step.map_or("", |step| live.plan.steps()[step].participant.as_str());
         let span = (from_us, self.now_us());
-        let us = stood_still_us(&state, &holds, &live.base().definition, participant, span);
+        let us = stood_still_us(&state, &holds, &live.plan.body().definition, participant, span);
         Duration::from_micros(u64::try_from(us).unwrap_or(0))
     }
 

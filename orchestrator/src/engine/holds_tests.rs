@@ -65,9 +65,8 @@ fn what_overlaps_counts_once_and_what_runs_on_not_at_all() {
         hold(Held::Participant("p".into()), 15, Some(30)),
         hold(Held::Participant("q".into()), 0, Some(100)),
     ];
-    let stood = |facts: Vec<(i64, Fact)>, holds: &[Hold], span| {
-        stood_still_us(&state(facts), holds, "d", "p", span)
-    };
+    let stood =
+        |facts: Vec<(i64, Fact)>, holds: &[Hold], span| stood_still_us(&state(facts), holds, "d", "p", span);
     assert_eq!(stood(facts.clone(), &holds, (0, 50)), 10 + 10 + 10);
     assert_eq!(stood(facts.clone(), &holds, (18, 42)), 2 + 10 + 2);
     assert_eq!(stood(facts, &[], (0, 5)), 0);

@@ -65,7 +65,12 @@ fn an_action_is_resolved_where_it_could_have_run() {
         (&[done(first), done(pivot), refused(behind)], behind, Refused, Err("ONLY_FORWARD")),
         (&[refused(first), undo()], first, Succeeded, Err("COMPENSATING")),
         (&[unknown(first), undo()], first, Refused, Err("COMPENSATING")),
-        (&[done(first), done(pivot), done(behind), Fact::Finished(crate::history::End::Succeeded)], behind, Refused, Err("ENDED")),
+        (
+            &[done(first), done(pivot), done(behind), Fact::Finished(crate::history::End::Succeeded)],
+            behind,
+            Refused,
+            Err("ENDED"),
+        ),
         (&[unknown(first)], op(0, Op::Compensate), Compensated, Err("NOT_ITS_TURN")),
     ];
     for (facts, at, outcome, wanted) in cases {
@@ -142,7 +147,9 @@ fn a_second_person_approves_what_the_first_proposed() {
     facts.extend(say(&facts, "ann", Refused).unwrap());
     assert_eq!(kinds(&facts[1..]), ["proposed"]);
     assert_eq!(say(&facts, "ann", Refused), Ok(vec![]), "said again, it is not approved");
-    assert!(matches!(say(&facts, "bob", Succeeded), Err(Denied::ProposedOtherwise { by, .. }) if by == "ann"));
+    assert!(
+        matches!(say(&facts, "bob", Succeeded), Err(Denied::ProposedOtherwise { by, .. }) if by == "ann")
+    );
     let other = say(&facts, "ann", Succeeded).unwrap();
     assert_eq!(kinds(&other), ["proposed"], "who proposed may think again");
     facts.extend(say(&facts, "bob", Refused).unwrap());

@@ -4,6 +4,7 @@ pub mod graphs;
 mod lanes;
 mod own;
 mod policies;
+mod steering;
 pub mod world;
 
 use amends_dtm::plan_mac::PlanMacKey;

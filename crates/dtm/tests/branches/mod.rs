@@ -124,6 +124,20 @@ impl Branches {
         self.script_of(gid, op, branch_id, VecDeque::from([scripted]));
     }
 
+    /// As [`Branches::answers`], of one gid only.
+    #[allow(dead_code, reason = "as `hold`")]
+    pub fn answers_of(
+        &self,
+        gid: &str,
+        count: usize,
+        (op, branch_id): (&str, &str),
+        code: Code,
+        message: &str,
+    ) {
+        let scripted = std::iter::repeat_with(|| Scripted::Now(Status::new(code, message)));
+        self.script_of(gid, op, branch_id, scripted.take(count).collect());
+    }
+
     /// As [`Branches::hold`], of one gid only.
     #[allow(dead_code, reason = "as `hold`")]
     pub fn hold_of(&self, gid: &str, (op, branch_id): (&str, &str)) -> Gate {
