@@ -4,6 +4,9 @@ use crate::exit::Exit;
 use crate::json;
 use crate::output::{Format, Paint, print_json, print_text};
 use crate::timeline::{self, Story};
+use amends_dtm::Gid;
+use amends_orchestrator::api::archived;
+use amends_orchestrator::retention::Archive;
 use amends_proto::amends::v1::operations_client::OperationsClient;
 use amends_proto::amends::v1::transactions_client::TransactionsClient;
 use amends_proto::amends::v1::{
@@ -12,6 +15,7 @@ use amends_proto::amends::v1::{
 };
 use anyhow::Context as _;
 use serde_json::Value;
+use std::path::PathBuf;
 
 /// Shows one global transaction: steps, timeline, and what the coordinator itself says of it
 #[derive(Debug, clap::Args)]
@@ -21,6 +25,9 @@ pub struct Show {
     /// What its steps carry too, with sensitive values masked
     #[arg(long)]
     payload: bool,
+    /// Read it from this archive, where retention has put it, instead of asking an orchestrator
+    #[arg(long, value_name = "DIR", conflicts_with = "payload")]
+    archive: Option<PathBuf>,
     #[command(flatten)]
     target: Target,
 }
@@ -28,9 +35,15 @@ pub struct Show {
 impl Show {
     /// Runs the verb.
     pub async fn run(self, format: Format) -> anyhow::Result<Exit> {
-        let connection = self.target.connect().await?;
-        let told = Told::fetch(connection.clone(), &self.gid).await?;
-        let payloads = if self.payload { Some(payloads(connection, &self.gid).await?) } else { None };
+        let (told, payloads) = match self.archive {
+            Some(folder) => (Told::archived(folder, &self.gid).await?, None),
+            None => {
+                let connection = self.target.connect().await?;
+                let told = Told::fetch(connection.clone(), &self.gid).await?;
+                let payloads = if self.payload { Some(payloads(connection, &self.gid).await?) } else { None };
+                (told, payloads)
+            }
+        };
         match format {
             Format::Json => {
                 let mut json = told.json()?;
@@ -85,6 +98,15 @@ pub struct Told {
 }
 
 impl Told {
+    /// Reads it from an archive.
+    async fn archived(folder: PathBuf, gid: &str) -> anyhow::Result<Told> {
+        let parsed = Gid::parse(gid).with_context(|| format!("`{gid}`"))?;
+        let found = Archive::at(folder.clone()).find(&parsed).await?;
+        let record = found.with_context(|| format!("{gid} is not in the archive {}", folder.display()))?;
+        let told = archived(&record).context("another version wrote this record")?;
+        Ok(Told { transaction: told.0, events: told.1, coordinator: None })
+    }
+
     /// Asks for all of it. A coordinator that is away leaves its part out.
     pub async fn fetch(connection: Connection, gid: &str) -> anyhow::Result<Told> {
         let mut transactions = TransactionsClient::new(connection.clone());

@@ -7,6 +7,7 @@ mod config;
 pub mod coordinator;
 mod definitions;
 pub mod engine;
+pub mod errands;
 mod explain;
 pub mod filter;
 pub mod history;

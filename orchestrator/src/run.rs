@@ -99,6 +99,7 @@ pub async fn run(args: Args, shutdown: impl Future<Output = ()> + Send) -> anyho
     let transactions = TransactionsService::new(Arc::clone(&engine), args.step_times(), watchers);
     let operations = OperationsService::new(Arc::clone(&engine), addresses, desk, lane_book)
         .approving_above(args.approve_above_minor);
+    tokio::spawn(operations.errands().run());
     let api_options = args.process.grpc_options(&SERVICES);
     let api =
         grpc::serve(api_listener, api_routes(transactions, operations, seat.peers()), api_options, shutdown);

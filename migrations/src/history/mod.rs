@@ -7,6 +7,7 @@ mod m0004_acts;
 mod m0005_notices;
 mod m0006_lanes;
 mod m0007_listing;
+mod m0009_errands;
 
 use sea_orm_migration::prelude::*;
 
@@ -24,6 +25,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0005_notices::Migration),
             Box::new(m0006_lanes::Migration),
             Box::new(m0007_listing::Migration),
+            Box::new(m0009_errands::Migration),
         ]
     }
 }

@@ -77,6 +77,17 @@ pub enum ApiError {
         /// The cause that was named, or empty.
         cause: String,
     },
+    /// An act in bulk that nobody asked for.
+    #[error("there is no act in bulk {0}")]
+    NoErrand(String),
+    /// The filter finds others than the preview.
+    #[error("the filter fits {now} now, not {expected}")]
+    OthersMeanwhile {
+        /// As the preview counted.
+        expected: i64,
+        /// As it is.
+        now: i64,
+    },
     /// A watch from a seq that is not there: the watcher knows another history.
     #[error("from_seq: the history ends with seq {newest}")]
     AheadOfHistory {
@@ -150,6 +161,8 @@ impl From<ApiError> for Status {
                 (Code::InvalidArgument, why.reason(), Some(gid))
             }
             ApiError::Denied { gid, why } => (Code::FailedPrecondition, why.reason(), Some(gid)),
+            ApiError::NoErrand(_) => (Code::NotFound, "BULK_NOT_FOUND", None),
+            ApiError::OthersMeanwhile { .. } => (Code::FailedPrecondition, "CHANGED_MEANWHILE", None),
             ApiError::AheadOfHistory { .. } => (Code::OutOfRange, "AHEAD_OF_HISTORY", None),
             ApiError::TooManyWatchers(_) => (Code::ResourceExhausted, "TOO_MANY_WATCHERS", None),
             ApiError::Elsewhere { .. } => (Code::Unavailable, "OWNER_AWAY", None),

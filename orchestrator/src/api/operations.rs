@@ -5,8 +5,9 @@ use super::error::ApiError;
 use super::transactions::{caller, undropped};
 use super::stats::Figures;
 use super::steering::Helm;
-use super::{explain, lanes, payloads, steering};
+use super::{bulk, explain, lanes, payloads, steering};
 use crate::engine::{Engine, LaneBook};
+use crate::errands::Errands;
 use amends_proto::amends::v1::operations_server::Operations;
 use amends_proto::amends::v1::{
     AcknowledgeRequest, AcknowledgeResponse, ListAttentionRequest, ListAttentionResponse, CoordinatorBranch, CoordinatorViewRequest, CoordinatorViewResponse, Endpoint, ExplainRequest,
@@ -35,6 +36,7 @@ pub struct OperationsService {
     desk: Desk,
     lane_book: Arc<LaneBook>,
     figures: Figures,
+    errands: Errands,
     /// Since when it serves, unix microseconds.
     up_since_us: i64,
     /// Above so many minor units a second person has to approve what an operator states.
@@ -46,13 +48,21 @@ impl OperationsService {
     #[must_use]
     pub fn new(engine: Arc<Engine>, addresses: Addresses, desk: Desk, lane_book: Arc<LaneBook>) -> Self {
         let up_since_us = engine.now_us();
-        Self { engine, addresses, desk, lane_book, figures: Figures::default(), up_since_us, approve_above_minor: i64::MAX }
+        let (figures, errands) = (Figures::default(), Errands::new(Arc::clone(&engine)));
+        let approve_above_minor = i64::MAX;
+        Self { engine, addresses, desk, lane_book, figures, errands, up_since_us, approve_above_minor }
     }
 
     /// A second person has to approve what an operator states of a global transaction above so many minor units.
     #[must_use]
     pub fn approving_above(self, minor: i64) -> Self {
         Self { approve_above_minor: minor, ..self }
+    }
+
+    /// Carries out what is asked for in bulk.
+    #[must_use]
+    pub fn errands(&self) -> Errands {
+        self.errands.clone()
     }
 
     /// Who acts, and what is asked.
@@ -171,6 +181,29 @@ impl Operations for OperationsService {
 
     async fn stats(&self, _: Request<pb::StatsRequest>) -> Result<Response<pb::StatsResponse>, Status> {
         Ok(Response::new(self.figures.tell(&self.engine).await?))
+    }
+
+    async fn preview_bulk(
+        &self,
+        request: Request<pb::PreviewBulkRequest>,
+    ) -> Result<Response<pb::PreviewBulkResponse>, Status> {
+        Ok(Response::new(bulk::look(&self.errands, request.get_ref()).await?))
+    }
+
+    async fn start_bulk(
+        &self,
+        request: Request<pb::StartBulkRequest>,
+    ) -> Result<Response<pb::StartBulkResponse>, Status> {
+        let subject = caller(request.metadata())?.name;
+        let (errands, asked) = (self.errands.clone(), request.into_inner());
+        Ok(Response::new(undropped(async move { bulk::start(&errands, subject, asked).await }).await?))
+    }
+
+    async fn get_bulk(
+        &self,
+        request: Request<pb::GetBulkRequest>,
+    ) -> Result<Response<pb::GetBulkResponse>, Status> {
+        Ok(Response::new(bulk::get(&self.errands, request.into_inner()).await?))
     }
 
     async fn list_holds(

@@ -2,6 +2,7 @@
 //! Knows how they are stored; decides nothing.
 
 use super::entity::{event, global_transaction, plan};
+use crate::plan::Plan;
 use super::reader::{HistoryReader, Loaded, ReadError, Row};
 use sea_orm::{ColumnTrait as _, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _};
 use std::collections::HashMap;
@@ -37,6 +38,16 @@ impl HistoryReader {
             (row.gid.clone(), self.assemble(row, &body, events))
         };
         Ok(rows.into_iter().filter(|row| self.is_mine(row)).map(load).collect())
+    }
+
+    /// The plans of at most [`AT_ONCE`] `gids`, in no order.
+    ///
+    /// # Errors
+    /// Where the store is away, or holds what this version cannot read.
+    pub async fn plans(&self, gids: &[String]) -> Result<Vec<Plan>, ReadError> {
+        let plans = plan::Entity::find().filter(plan::Column::Gid.is_in(gids.iter().map(String::as_str)));
+        let plans = plans.all(self.connection()).await?;
+        Ok(plans.into_iter().map(|plan| Plan::decode(&plan.body)).collect::<Result<_, _>>()?)
     }
 
     pub(super) async fn events_of(

@@ -106,6 +106,73 @@ pub mod shape {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+/// Acts in bulk.
+pub mod errand {
+    use sea_orm::entity::prelude::*;
+
+    /// What is to be done to many, and why.
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "errand")]
+    pub struct Model {
+        /// A UUIDv7: the oldest is the smallest.
+        #[sea_orm(primary_key, auto_increment = false, column_type = "Text")]
+        pub id: String,
+        /// Short lower-case name.
+        #[sea_orm(column_type = "Text")]
+        pub act: String,
+        /// What found them.
+        #[sea_orm(column_type = "Text")]
+        pub filter: String,
+        /// Who asked for it.
+        #[sea_orm(column_type = "Text")]
+        pub subject: String,
+        /// For the histories.
+        #[sea_orm(column_type = "Text")]
+        pub reason: String,
+        /// At most so many in a second, for each orchestrator.
+        pub per_second: i32,
+        /// Unix microseconds.
+        pub created_at_us: i64,
+    }
+
+    /// None that SeaORM needs to know.
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// What became of each global transaction of an act in bulk.
+pub mod errand_item {
+    use sea_orm::entity::prelude::*;
+
+    /// One of them.
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "errand_item")]
+    pub struct Model {
+        /// Of which act.
+        #[sea_orm(primary_key, auto_increment = false, column_type = "Text")]
+        pub errand_id: String,
+        /// On which global transaction.
+        #[sea_orm(primary_key, auto_increment = false, column_type = "Text")]
+        pub gid: String,
+        /// `pending`, `done` or `refused`.
+        #[sea_orm(column_type = "Text")]
+        pub state: String,
+        /// Why it was refused, or empty.
+        #[sea_orm(column_type = "Text")]
+        pub message: String,
+        /// Unix microseconds; 0 = pending.
+        pub done_at_us: i64,
+    }
+
+    /// None that SeaORM needs to know.
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
 /// The plan of each global transaction, as its deterministic encoding.
 pub mod plan {
     use sea_orm::entity::prelude::*;

@@ -104,6 +104,10 @@ impl HistoryReader {
         Ok(Loaded { row, plan, state })
     }
 
+    pub(super) fn replica(&self) -> &str {
+        &self.replica
+    }
+
     pub(super) fn store(&self) -> &Store {
         &self.store
     }
