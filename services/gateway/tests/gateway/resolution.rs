@@ -192,17 +192,12 @@ async fn a_capture_that_nobody_can_prove_is_stated_and_confirmed_or_released() {
         world.state(&item, resolution).await;
         let moved = async || (world.payment(&deed).await.state() == state).then_some(());
         eventually(moved).await;
-        match resolution {
-            Resolution::Charged => assert_eq!(world.confirm(&deed).await.unwrap().state(), state),
-            _ => {
-                assert_refused(
-                    world.confirm(&deed).await,
-                    Code::FailedPrecondition,
-                    "UNDER_REVIEW|an operator",
-                );
-                assert_eq!(world.undo(&deed).await.unwrap().state(), state);
-                assert_eq!(world.money(&deed).await, (0, 0));
-            }
+        if resolution == Resolution::Charged {
+            assert_eq!(world.confirm(&deed).await.unwrap().state(), state);
+        } else {
+            assert_refused(world.confirm(&deed).await, Code::FailedPrecondition, "UNDER_REVIEW|an operator");
+            assert_eq!(world.undo(&deed).await.unwrap().state(), state);
+            assert_eq!(world.money(&deed).await, (0, 0));
         }
         assert!(world.items().await.iter().all(|item| item.state == "resolved"));
     }
@@ -223,20 +218,13 @@ async fn a_refused_capture_is_stated_to_be_made_elsewhere_or_released() {
         assert_refused(again, Code::FailedPrecondition, "ILLEGAL_TRANSITION");
         world.state(&item, resolution).await;
         eventually(async || (world.payment(&deed).await.state() == state).then_some(())).await;
-        match resolution {
-            Resolution::Charged => {
-                assert_eq!(world.confirm(&deed).await.unwrap().state(), state);
-                assert_eq!(world.payment(&deed).await.captured, 1000);
-            }
-            _ => {
-                assert_refused(
-                    world.confirm(&deed).await,
-                    Code::FailedPrecondition,
-                    "UNDER_REVIEW|an operator",
-                );
-                assert_eq!(world.undo(&deed).await.unwrap().state(), state);
-                assert_eq!(world.money(&deed).await, (0, 0));
-            }
+        if resolution == Resolution::Charged {
+            assert_eq!(world.confirm(&deed).await.unwrap().state(), state);
+            assert_eq!(world.payment(&deed).await.captured, 1000);
+        } else {
+            assert_refused(world.confirm(&deed).await, Code::FailedPrecondition, "UNDER_REVIEW|an operator");
+            assert_eq!(world.undo(&deed).await.unwrap().state(), state);
+            assert_eq!(world.money(&deed).await, (0, 0));
         }
     }
 }
