@@ -161,7 +161,9 @@ fn notices_line(notices: &Notices) -> Option<String> {
         (true, _) => {
             let error = if last_error.is_empty() { String::new() } else { format!(": {last_error}") };
             let since = moment(oldest.as_ref());
-            Some(format!("{pending} notices not delivered yet, oldest {since}, {most_attempts} attempts{error}"))
+            Some(format!(
+                "{pending} notices not delivered yet, oldest {since}, {most_attempts} attempts{error}"
+            ))
         }
         (false, _) => Some("this orchestrator tells nobody: --attention-webhook is not given".to_owned()),
     }
@@ -217,9 +219,16 @@ mod tests {
             ..ListAttentionResponse::default()
         };
         let text = list_text(&listed);
-        for told in ["7", "6", "1970-01-01 00:01:00", "02 compensate", "ann", "bob 1970-01-01 00:02:00 asked",
-            "tried again at 1970-01-01 00:03:00", "more: --page-token t"]
-        {
+        for told in [
+            "7",
+            "6",
+            "1970-01-01 00:01:00",
+            "02 compensate",
+            "ann",
+            "bob 1970-01-01 00:02:00 asked",
+            "tried again at 1970-01-01 00:03:00",
+            "more: --page-token t",
+        ] {
             assert!(text.contains(told), "{told} in\n{text}");
         }
         assert_eq!(list_text(&ListAttentionResponse::default()), "nobody is needed\n");
@@ -232,7 +241,10 @@ mod tests {
         assert!(notices_line(&Notices::default()).is_some_and(|line| line.contains("--attention-webhook")));
         let behind = Notices { pending: 3, most_attempts: 9, last_error: "HTTP 503".into(), ..quiet };
         let line = notices_line(&behind).unwrap_or_default();
-        assert!(line.starts_with("3 notices not delivered") && line.ends_with("9 attempts: HTTP 503"), "{line}");
+        assert!(
+            line.starts_with("3 notices not delivered") && line.ends_with("9 attempts: HTTP 503"),
+            "{line}"
+        );
     }
 
     #[test]

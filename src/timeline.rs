@@ -65,6 +65,22 @@ pub fn head(transaction: &GlobalTransaction, paint: Paint) -> String {
         let since = attention.since.map(|since| format!(" since {since}")).unwrap_or_default();
         let line = format!("needs a person{since}: {} {}", attention.cause, attention.text);
         let _ = writeln!(text, "{}", paint.tone(Tone::Bad, line.trim_end()));
+        let _ = write!(text, "{}", care(attention));
+    }
+    text
+}
+
+/// Who looks after a need, and what happens by itself.
+fn care(attention: &Attention) -> String {
+    let Attention { owner, acknowledged_by, note, next_action, next_action_at, .. } = attention;
+    let mut text = String::new();
+    if !acknowledged_by.is_empty() {
+        let note = if note.is_empty() { String::new() } else { format!(": {note}") };
+        let _ = writeln!(text, "  {owner} looks after it, says {acknowledged_by}{note}");
+    }
+    if !next_action.is_empty() {
+        let at = next_action_at.map(|at| format!(" at {at}")).unwrap_or_default();
+        let _ = writeln!(text, "  next by itself{at}: {next_action}");
     }
     text
 }
@@ -252,10 +268,13 @@ mod tests {
             text: text.into(),
             ..Attention::default()
         };
-        let all = vec![
+        let mut all = vec![
             attention("under_review", "wait"),
             attention("disagreement", "points has no row (called again)"),
         ];
+        all[1].owner = "ann".into();
+        all[1].acknowledged_by = "bob".into();
+        all[1].next_action = "compared again".into();
         let transaction = GlobalTransaction {
             attention: all.first().cloned(),
             all_attention: all,
@@ -268,6 +287,8 @@ mod tests {
             [
                 "needs a person since 1970-01-01T00:00:00Z: under_review wait",
                 "needs a person since 1970-01-01T00:00:00Z: disagreement points has no row (called again)",
+                "  ann looks after it, says bob",
+                "  next by itself: compared again",
             ]
         );
     }

@@ -60,8 +60,7 @@ impl MigrationTrait for Migration {
             .take();
         manager.create_index(oldest).await?;
         manager.create_table(notice()).await?;
-        let due =
-            Index::create().name("notice_next_at").table(Notice::Table).col(Notice::NextAtUs).take();
+        let due = Index::create().name("notice_next_at").table(Notice::Table).col(Notice::NextAtUs).take();
         manager.create_index(due).await?;
         manager.get_connection().execute_unprepared(OPEN_ALREADY).await.map(|_| ())
     }

@@ -3,9 +3,7 @@
 use super::error::ApiError;
 use super::start::text;
 use super::view::time;
-use crate::attention::{
-    Listing, NeedFilter, NextAction, Outbox, Place, next as next_action, next_of_cause,
-};
+use crate::attention::{Listing, NeedFilter, NextAction, Outbox, Place, next as next_action, next_of_cause};
 use crate::engine::{Engine, Live};
 use crate::history::entity::attention;
 use crate::history::{Act, Attention, State};

@@ -87,7 +87,7 @@ impl Sender {
                 Ok(Round::Delivered) => in_vain = 0,
                 Ok(Round::InVain) => {
                     in_vain = in_vain.saturating_add(1);
-                    tokio::time::sleep(self.intervals.after(in_vain)).await;
+                    self.rest(&writer, self.intervals.after(in_vain)).await;
                 }
                 Err(error) => {
                     tracing::warn!(%error, "notices cannot be read or marked");
@@ -95,6 +95,13 @@ impl Sender {
                 }
             }
         }
+    }
+
+    /// What is new is tried all the same, though not at once: perhaps only those before it are not taken.
+    async fn rest(&self, writer: &HistoryWriter, time: Duration) {
+        let least = time.min(self.intervals.first);
+        tokio::time::sleep(least).await;
+        let _ = tokio::time::timeout(time - least, writer.noticed()).await;
     }
 
     async fn round(&self, at_once: u32) -> Result<Round, DbErr> {

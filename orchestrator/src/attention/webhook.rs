@@ -64,8 +64,11 @@ impl Webhook {
         let tls = client_config(&url)?;
         let mut http = HttpConnector::new();
         http.enforce_http(false);
-        let https =
-            HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(http);
+        let https = HttpsConnectorBuilder::new()
+            .with_tls_config(tls)
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(http);
         let client = Client::builder(TokioExecutor::new()).build(https);
         Ok(Self { client, url, key_file, timeout })
     }
@@ -168,12 +171,23 @@ mod tests {
 
     #[test]
     fn clear_text_stays_on_this_machine() {
-        for good in ["https://ops.example/hook?team=a", "http://127.0.0.1:9/x", "http://[::1]:9/", "http://localhost/"] {
+        for good in [
+            "https://ops.example/hook?team=a",
+            "http://127.0.0.1:9/x",
+            "http://[::1]:9/",
+            "http://localhost/",
+        ] {
             assert!(checked(good).is_ok(), "{good}");
         }
-        for bad in ["", "ops.example", "/hook", "http://ops.example/", "http://10.0.0.1/", "ftp://127.0.0.1/",
-            "https://me:secret@ops.example/"]
-        {
+        for bad in [
+            "",
+            "ops.example",
+            "/hook",
+            "http://ops.example/",
+            "http://10.0.0.1/",
+            "ftp://127.0.0.1/",
+            "https://me:secret@ops.example/",
+        ] {
             assert!(matches!(checked(bad), Err(WebhookError::Url(_))), "{bad}");
         }
     }

@@ -1,7 +1,7 @@
 //! Records that somebody has seen a need for a person. Changes nothing else: what happens by itself goes on.
 
 use super::{Engine, Happened, Live};
-use crate::history::{Act, Acknowledged, AppendError, Attention, Fact, State};
+use crate::history::{Acknowledged, Act, AppendError, Attention, Fact, State};
 use std::sync::Arc;
 
 impl Engine {

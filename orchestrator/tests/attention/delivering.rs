@@ -7,8 +7,8 @@ use amends_orchestrator::attention::{Intervals, Outbox, Sender, Webhook, event_i
 use amends_orchestrator::history::entity::notice;
 use amends_orchestrator::history::{Append, Needs, Reuse};
 use amends_testkit::until;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::runtime::Runtime;
@@ -23,6 +23,7 @@ crate::on_every_store!(
     two_senders_share_the_work,
     what_was_sent_and_not_marked_is_sent_again,
     a_dead_receiver_is_asked_little_and_slows_nobody,
+    one_that_is_never_taken_holds_up_no_other,
     what_nobody_is_told_is_forgotten,
 );
 
@@ -54,9 +55,14 @@ impl Site {
 
     /// What a process does, until the task is aborted.
     async fn sender(&self) -> (Sender, History) {
+        self.sender_with(INTERVALS).await
+    }
+
+    async fn sender_with(&self, intervals: Intervals) -> (Sender, History) {
         let store = self.place.store().await;
-        let webhook = Webhook::new(&self.receiver.url, self.folder.path().join("webhook-key"), TIMEOUT).unwrap();
-        (Sender::new(Outbox::new(store), webhook, INTERVALS, unix_us), self.place.open().await)
+        let webhook =
+            Webhook::new(&self.receiver.url, self.folder.path().join("webhook-key"), TIMEOUT).unwrap();
+        (Sender::new(Outbox::new(store), webhook, intervals, unix_us), self.place.open().await)
     }
 
     async fn outbox(&self) -> Outbox {
@@ -93,7 +99,8 @@ async fn told(history: &History, cause: &str, seqs: std::ops::RangeInclusive<i64
 async fn each_is_told_once_and_in_order_before_a_bad_receiver(place: Place) {
     const DEEDS: usize = 12;
     let site = Site::new(place).await;
-    let bad = [Answer::Refuse(503), Answer::TakeAndHang, Answer::Take, Answer::TakeAndVanish, Answer::Refuse(301)];
+    let bad =
+        [Answer::Refuse(503), Answer::TakeAndHang, Answer::Take, Answer::TakeAndVanish, Answer::Refuse(301)];
     site.receiver.will(bad.into_iter().cycle().take(30));
     let (sender, history) = site.sender().await;
     let sending = tokio::spawn(sender.run(history.writer.clone()));
@@ -103,10 +110,8 @@ async fn each_is_told_once_and_in_order_before_a_bad_receiver(place: Place) {
     }
     site.receiver.has_taken(DEEDS * 4).await;
     let outbox = site.outbox().await;
-    until("nothing is left to tell", async || {
-        (outbox.pending().await.unwrap().count == 0).then_some(())
-    })
-    .await;
+    until("nothing is left to tell", async || (outbox.pending().await.unwrap().count == 0).then_some(()))
+        .await;
     sending.abort();
     let mut expected: Vec<String> = all.iter().flatten().cloned().collect();
     expected.sort();
@@ -115,7 +120,8 @@ async fn each_is_told_once_and_in_order_before_a_bad_receiver(place: Place) {
     for ids in &all {
         let first = |id: &String| sent.iter().position(|sent| sent.event_id == *id).unwrap();
         let taken = |id: &String| {
-            let is_taken = |sent: &&crate::receiver::Sent| sent.event_id == *id && sent.answer == Answer::Take;
+            let is_taken =
+                |sent: &&crate::receiver::Sent| sent.event_id == *id && sent.answer == Answer::Take;
             sent.iter().position(|sent| is_taken(&sent)).unwrap()
         };
         let in_order = ids.windows(2).all(|pair| taken(&pair[0]) < first(&pair[1]));
@@ -189,6 +195,25 @@ async fn a_dead_receiver_is_asked_little_and_slows_nobody(place: Place) {
     site.receiver.always(Answer::Take);
     site.receiver.has_taken(all.len()).await;
     sending.abort();
+}
+
+/// By its ninth attempt the receiver as a whole would rest for more than a second.
+async fn one_that_is_never_taken_holds_up_no_other(place: Place) {
+    const WIDE: Intervals = Intervals { first: Duration::from_millis(10), cap: Duration::from_secs(600) };
+    let site = Site::new(place).await;
+    let (sender, history) = site.sender_with(WIDE).await;
+    let bad = told(&history, "refused_after_commit", 2..=3).await;
+    site.receiver.never_takes(&bad[0]);
+    let sending = tokio::spawn(sender.run(history.writer.clone()));
+    site.receiver.was_sent(8).await;
+    let began = std::time::Instant::now();
+    let good = told(&history, "refused_after_commit", 2..=3).await;
+    site.receiver.has_taken(good.len()).await;
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    sending.abort();
+    assert_eq!(site.receiver.taken(), good.into_iter().collect());
+    let sent = site.receiver.sent();
+    assert!(sent.iter().all(|sent| sent.event_id != bad[1]), "its closing waits behind it");
 }
 
 async fn what_nobody_is_told_is_forgotten(place: Place) {

@@ -10,7 +10,11 @@ use amends_serve::store::Store;
 use sea_orm::ConnectionTrait as _;
 use sea_orm_migration::MigratorTrait as _;
 
-crate::on_every_store!(what_is_open_is_listed, a_later_append_replaces_what_was_open, an_older_history_is_listed_too);
+crate::on_every_store!(
+    what_is_open_is_listed,
+    a_later_append_replaces_what_was_open,
+    an_older_history_is_listed_too
+);
 
 fn open(gid: &str, cause: &str, since_us: i64, owner: &str) -> attention::Model {
     attention::Model {
@@ -70,7 +74,12 @@ async fn what_is_open_is_listed(place: Place) {
         assert_eq!(after, Some(spot));
     }
     assert_eq!(paged, every);
-    let count = |cause: &str, open, unacknowledged, since_us| Count { cause: cause.into(), open, unacknowledged, since_us };
+    let count = |cause: &str, open, unacknowledged, since_us| Count {
+        cause: cause.into(),
+        open,
+        unacknowledged,
+        since_us,
+    };
     assert_eq!(
         listing.counts().await.unwrap(),
         [count("disagreement", 2, 2, 20), count("retries_exhausted", 1, 0, 10)]
@@ -127,6 +136,7 @@ async fn an_older_history_is_listed_too(place: Place) {
     }
     Migrator::up(store.writer(), None).await.unwrap();
     let page = Listing::new(store).page(&all()).await.unwrap();
-    let listed: Vec<_> = page.iter().map(|(need, _)| (need.gid.as_str(), need.cause.as_str(), need.opened_seq)).collect();
+    let listed: Vec<_> =
+        page.iter().map(|(need, _)| (need.gid.as_str(), need.cause.as_str(), need.opened_seq)).collect();
     assert_eq!(listed, [("open", "a", 3)]);
 }

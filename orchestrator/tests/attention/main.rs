@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "../history/place.rs"]
+#[allow(dead_code, reason = "shared with the history's own tests, which use all of it")]
 mod place;
 mod receiver;
 #[path = "../history/samples.rs"]

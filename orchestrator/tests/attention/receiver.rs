@@ -47,6 +47,7 @@ struct Book {
     sent: Vec<Sent>,
     script: VecDeque<Answer>,
     always: Option<Answer>,
+    never: BTreeSet<String>,
     in_flight: usize,
     most_in_flight: usize,
 }
@@ -83,6 +84,11 @@ impl Receiver {
     /// What it does with all that the script does not name.
     pub fn always(&self, answer: Answer) {
         self.book.lock().unwrap().always = Some(answer);
+    }
+
+    /// It never takes this one.
+    pub fn never_takes(&self, event_id: &str) {
+        self.book.lock().unwrap().never.insert(event_id.to_owned());
     }
 
     pub fn sent(&self) -> Vec<Sent> {
@@ -138,14 +144,21 @@ async fn answer(
 ) -> Result<Response<Full<Bytes>>, std::io::Error> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.map_err(std::io::Error::other)?.to_bytes();
-    assert_eq!((head.method.as_str(), head.headers["content-type"].to_str().unwrap()), ("POST", "application/json"));
+    assert_eq!(
+        (head.method.as_str(), head.headers["content-type"].to_str().unwrap()),
+        ("POST", "application/json")
+    );
     let path = head.uri.path_and_query().unwrap().as_str();
     verify(&head.headers, path, &body);
     let answer = {
         let mut book = book.lock().unwrap();
-        let answer = book.script.pop_front().or(book.always).unwrap_or(Answer::Take);
         let text = |name: &str| head.headers[name].to_str().unwrap().to_owned();
         let (event_id, nonce) = (text("amends-event-id"), text("amends-nonce"));
+        let answer = if book.never.contains(&event_id) {
+            Answer::Refuse(400)
+        } else {
+            book.script.pop_front().or(book.always).unwrap_or(Answer::Take)
+        };
         let body = String::from_utf8(body.to_vec()).unwrap();
         book.sent.push(Sent { event_id, nonce, body, answer });
         book.in_flight += 1;

@@ -83,7 +83,12 @@ pub fn started(key: &str, reuse: Reuse) -> (String, Append) {
 
 /// Further events of one that is there.
 pub fn more(gid: &str, seqs: impl IntoIterator<Item = i64>) -> Append {
-    Append { events: seqs.into_iter().map(|seq| event(gid, seq)).collect(), row: None, new: None, needs: None }
+    Append {
+        events: seqs.into_iter().map(|seq| event(gid, seq)).collect(),
+        row: None,
+        new: None,
+        needs: None,
+    }
 }
 
 /// The append that ends it.
