@@ -1,7 +1,7 @@
 //! Each opening and closing is told once, whatever event caused it, and told alike however often it is derived.
 
 use super::*;
-use crate::history::{End, Event, Fact, FlatFact};
+use crate::history::{Act, Cause, End, Event, Fact, FlatFact};
 use crate::plan::{Mode, OpRef, samples};
 use amends_dtm::Op;
 
@@ -124,6 +124,32 @@ fn the_end_closes_each_that_is_open_under_an_id_of_its_own() {
     let ids: std::collections::BTreeSet<_> = bodies.iter().map(|body| body["event_id"].to_string()).collect();
     assert_eq!(ids.len(), 4);
     assert_eq!(bodies[2]["opened_event_id"], bodies[0]["event_id"]);
+}
+
+#[test]
+fn an_acknowledgement_changes_the_row_and_is_told_with_the_end_only() {
+    let act = Act { owner: "ann".into(), ..Act::of("bob", "asked") };
+    let seen = |cause: &str| Fact::OperatorAcknowledged { cause: cause.into(), act: act.clone() };
+    let (needs, bodies) = play(&[open("a"), seen("a"), seen("b")]);
+    let row = needs.unwrap().open.remove(0);
+    assert_eq!(bodies.len(), 1, "nobody is told");
+    let said = (row.owner, row.acknowledged_by, row.acknowledged_at_us, row.note);
+    assert_eq!(said, ("ann".into(), "bob".into(), 2_000_000, "asked".into()));
+    let (_, bodies) = play(&[open("a"), seen("a"), close("a"), open("a")]);
+    let owners: Vec<_> = bodies.iter().map(|body| body["owner"].as_str().unwrap()).collect();
+    assert_eq!(owners, ["", "ann", ""], "whoever opens anew has nobody yet");
+}
+
+#[test]
+fn a_decision_to_undo_ends_the_needs_of_going_forward_only() {
+    let at = Some(OpRef { step: 1, op: Op::Compensate });
+    let undo = Fact::AttentionOpened { cause: "undo_refused".into(), at, text: String::new() };
+    let cancelled = Fact::UndoDecided(Cause::Cancelled("stop".into()));
+    let (needs, bodies) = play(&[open("a"), undo, open("disagreement"), cancelled.clone(), cancelled]);
+    let open: Vec<_> = needs.unwrap().open.into_iter().map(|open| open.cause).collect();
+    assert_eq!(open, ["undo_refused", "disagreement"]);
+    let last = bodies.last().unwrap();
+    assert_eq!((bodies.len(), &last["cause"], &last["closed_by"]), (4, &"a".into(), &"undo_decided".into()));
 }
 
 #[test]

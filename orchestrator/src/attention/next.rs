@@ -3,6 +3,7 @@
 use crate::engine::{Rule, Wait, Why};
 use crate::history::{Attention, State};
 use crate::plan::{OpRef, Plan};
+use amends_dtm::Op;
 
 /// The next thing that happens without anybody.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +24,9 @@ impl NextAction {
 #[must_use]
 pub fn next_of_cause(cause: &str) -> NextAction {
     NextAction::some_time(match cause {
-        "disagreement" => "the auditor compares the books again at each pass, and closes this when they agree",
+        "disagreement" => {
+            "the auditor compares the books again at each pass, and closes this when they agree"
+        }
         "refused_behind_pivot" => "nothing: an operator resolves it",
         _ => "it is tried again by the step's policy; the first outcome that is certain closes this",
     })
@@ -42,7 +45,12 @@ pub fn next(need: &Attention, plan: &Plan, state: &State, waits: &[(OpRef, Wait)
             let text = format!("{what}: {}", awaited(why));
             NextAction { text: text.replace("{n}", &attempt.to_string()), at_us: *until_us }
         }
-        None if state.paused.is_some() => NextAction::some_time(format!("{what}: nothing while it is paused")),
+        None if state.undoing() && matches!(at.op, Op::Action | Op::Try | Op::Confirm) => {
+            NextAction::some_time(format!("{what}: nothing, it is being undone"))
+        }
+        None if state.paused.is_some() => {
+            NextAction::some_time(format!("{what}: nothing while it is paused"))
+        }
         None => NextAction::some_time(format!("{what} is called, or comes when it is its turn")),
     }
 }
@@ -70,7 +78,6 @@ fn awaited(why: &Why) -> &'static str {
 mod tests {
     use super::*;
     use crate::plan::{Mode, samples};
-    use amends_dtm::Op;
 
     fn need(cause: &str, at: Option<OpRef>) -> Attention {
         let (text, acknowledged) = (String::new(), None);

@@ -6,6 +6,9 @@ use super::event::{Cause, End, Event, Fact};
 use crate::plan::{OpRef, Plan};
 use amends_dtm::Op;
 
+/// The cause that only the auditor opens and closes.
+const OF_BOOKS: &str = "disagreement";
+
 /// What was decided about a global transaction as a whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
@@ -266,16 +269,27 @@ impl State {
     fn turn_back(&mut self, cause: &Cause, time_us: i64) {
         let stands = self.undoing();
         self.decide(Verdict::Undo(cause.clone()));
-        if !stands && self.undoing() && matches!(cause, Cause::Cancelled(_)) {
+        if stands || !self.undoing() {
+            return;
+        }
+        self.need_nobody_forward();
+        if matches!(cause, Cause::Cancelled(_)) {
             self.cancelled_us = time_us;
             self.end_pause(time_us);
         }
+    }
+
+    /// Whoever was needed to go forward is not any more: undo asks for people of its own. Books that differ differ still.
+    fn need_nobody_forward(&mut self) {
+        let is_undo = |at: OpRef| matches!(at.op, Op::Compensate | Op::Cancel);
+        self.attention.retain(|open| open.cause == OF_BOOKS || open.at.is_none_or(is_undo));
     }
 
     fn turn_back_after_commit(&mut self, cause: &Cause) {
         if matches!(self.verdict, Verdict::Submitting | Verdict::Committed) {
             self.verdict = Verdict::Undo(cause.clone());
             self.after_commit = true;
+            self.need_nobody_forward();
         }
     }
 
