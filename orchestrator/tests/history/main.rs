@@ -6,8 +6,10 @@ mod appends;
 mod away;
 mod fences;
 mod filters;
+mod lanes;
 mod place;
 mod reading;
+mod retention;
 mod samples;
 mod starts;
 
