@@ -7,6 +7,7 @@ mod world;
 
 mod guarded;
 
+mod acknowledged;
 mod budget;
 mod coordinator;
 mod participants;
