@@ -15,7 +15,7 @@ use amends_proto::amends::v1::{
 };
 use anyhow::Context as _;
 use serde_json::Value;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Shows one global transaction: steps, timeline, and what the coordinator itself says of it
 #[derive(Debug, clap::Args)]
@@ -36,7 +36,7 @@ impl Show {
     /// Runs the verb.
     pub async fn run(self, format: Format) -> anyhow::Result<Exit> {
         let (told, payloads) = match self.archive {
-            Some(folder) => (Told::archived(folder, &self.gid).await?, None),
+            Some(folder) => (Told::archived(&folder, &self.gid).await?, None),
             None => {
                 let connection = self.target.connect().await?;
                 let told = Told::fetch(connection.clone(), &self.gid).await?;
@@ -99,9 +99,9 @@ pub struct Told {
 
 impl Told {
     /// Reads it from an archive.
-    async fn archived(folder: PathBuf, gid: &str) -> anyhow::Result<Told> {
+    async fn archived(folder: &Path, gid: &str) -> anyhow::Result<Told> {
         let parsed = Gid::parse(gid).with_context(|| format!("`{gid}`"))?;
-        let found = Archive::at(folder.clone()).find(&parsed).await?;
+        let found = Archive::at(folder.to_owned()).find(&parsed).await?;
         let record = found.with_context(|| format!("{gid} is not in the archive {}", folder.display()))?;
         let told = archived(&record).context("another version wrote this record")?;
         Ok(Told { transaction: told.0, events: told.1, coordinator: None })

@@ -254,6 +254,8 @@ fn what_is_asked_about_a_known_gid_has_limits_too() {
         ] {
             not_accepted(world, what, "List", &bad, invalid.0, invalid.1).await;
         }
+        let list = ListRequest { filter: "status = walking".into(), ..ListRequest::default() };
+        not_accepted(world, "a filter that cannot be read", "List", &list, invalid.0, "INVALID_FILTER").await;
         let late: Reply =
             ask(world, "Cancel", &CancelRequest { gid: gid.clone(), reason: String::new() }).await;
         assert_eq!(late.refusal(), (Code::FailedPrecondition, "PAST_PIVOT"));

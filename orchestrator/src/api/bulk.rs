@@ -73,7 +73,7 @@ pub async fn start(
 }
 
 /// Where an act stands.
-pub async fn get(errands: &Errands, request: pb::GetBulkRequest) -> Result<pb::GetBulkResponse, ApiError> {
+pub async fn get(errands: &Errands, request: &pb::GetBulkRequest) -> Result<pb::GetBulkResponse, ApiError> {
     if !(0..=MAX_PAGE).contains(&request.page_size) {
         return Err(invalid("page_size", &format!("must be 0 to {MAX_PAGE}")));
     }

@@ -203,7 +203,7 @@ impl Operations for OperationsService {
         &self,
         request: Request<pb::GetBulkRequest>,
     ) -> Result<Response<pb::GetBulkResponse>, Status> {
-        Ok(Response::new(bulk::get(&self.errands, request.into_inner()).await?))
+        Ok(Response::new(bulk::get(&self.errands, request.get_ref()).await?))
     }
 
     async fn list_holds(

@@ -1,0 +1,116 @@
+//! An act in bulk is about what its filter found, is told for each, and goes on over a crash.
+
+use super::world::{PATIENCE, World};
+use amends_dtm::{Gid, Op};
+use amends_orchestrator::errands::{Deed, Errands, preview};
+use amends_orchestrator::filter::parse;
+use amends_orchestrator::history::{Errand, ErrandBook, PENDING, Standing, Status};
+use amends_orchestrator::plan::{Mode, OpRef, Plan};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+use tonic::Code;
+
+const MANY: i64 = 6;
+const NEVER_MS: i32 = 600_000;
+
+impl World {
+    /// Carries out what is asked for in bulk, until this orchestrator dies.
+    async fn errands(&self) -> Errands {
+        let errands = Errands::new(Arc::clone(&self.engine));
+        let running = errands.clone();
+        self.within(async move { drop(tokio::spawn(running.run())) }).await;
+        errands
+    }
+
+    /// One that waits for its next attempt for longer than a test lasts.
+    async fn stuck(&self) -> String {
+        let mut body = self.plan(Mode::Saga, 2, None, 0).body().clone();
+        body.amount_minor = 250;
+        body.currency = "USD".to_owned();
+        for step in &mut body.steps {
+            let policy = step.policy.as_mut().unwrap();
+            (policy.initial_interval_ms, policy.max_interval_ms) = (NEVER_MS, NEVER_MS);
+        }
+        let plan = Plan::new(body).unwrap();
+        let gid = plan.gid().as_str().to_owned();
+        self.branches.answer_of(&gid, ("action", "02"), Code::Unavailable, "GONE|x");
+        let live = self.go(plan).await;
+        live.until(|state| state.op(OpRef { step: 1, op: Op::Action }).standing == Standing::Waiting).await;
+        gid
+    }
+}
+
+fn errand(deed: Deed) -> Errand {
+    Errand {
+        id: Gid::generate().as_str().to_owned(),
+        act: deed.name().to_owned(),
+        filter: "code = UNAVAILABLE".to_owned(),
+        subject: "ann".to_owned(),
+        reason: "the bank is gone".to_owned(),
+        per_second: 10,
+        created_at_us: 1,
+    }
+}
+
+/// Waits until no more than so many of an errand are to be done.
+async fn until_left(book: &ErrandBook, id: &str, most: i64) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let figures = book.figures(id).await.unwrap();
+        let left = figures.iter().find(|(state, _)| state == PENDING).map_or(0, |(_, count)| *count);
+        if left <= most {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{figures:?}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn an_act_in_bulk_is_told_before_and_goes_on_over_a_crash() {
+    let mut world = World::start().await;
+    let mut gids = Vec::new();
+    for _ in 0..MANY {
+        gids.push(world.stuck().await);
+    }
+    let well = world.go(world.plan(Mode::Saga, 2, None, 0)).await;
+    assert_eq!(world.end(&well.base().gid).await, Status::Succeeded);
+
+    let reader = world.engine.history().reader.clone();
+    let found = preview(&reader, parse("code = UNAVAILABLE").unwrap(), world.engine.now_us()).await.unwrap();
+    gids.reverse();
+    assert_eq!(found.gids, gids, "newest first");
+    assert_eq!(found.sample.len(), gids.len());
+    assert_eq!(found.money["USD"], (250 * MANY, MANY));
+    assert_eq!(found.participants["scripted"], MANY);
+    assert_eq!(found.without_amount, 0);
+    let nobody = preview(&reader, parse("code = INTERNAL").unwrap(), 0).await.unwrap();
+    assert!(nobody.gids.is_empty());
+
+    // One is over before its turn comes.
+    let errand = errand(Deed::Cancel);
+    let id = errand.id.clone();
+    let ended = well.base().gid.clone();
+    let all: Vec<String> = gids.iter().cloned().chain([ended.clone()]).collect();
+    let errands = world.errands().await;
+    errands.begin(errand, &all).await.unwrap();
+    until_left(errands.book(), &id, MANY - 1).await;
+    world.restart_orchestrator().await;
+    let errands = world.errands().await;
+    until_left(errands.book(), &id, 0).await;
+    for gid in &gids {
+        assert_eq!(world.end(gid).await, Status::Cancelled);
+        let rows = world.engine.history().reader.rows(gid, 1).await.unwrap();
+        let asked: Vec<_> = rows.iter().filter(|row| row.kind == "cancel_requested").collect();
+        assert_eq!(asked.len(), 1, "once");
+        assert_eq!(asked[0].reason, "the bank is gone");
+    }
+    let items = errands.book().items(&id, "", 100).await.unwrap();
+    for item in items {
+        let refused = item.gid == ended;
+        assert_eq!(item.state, if refused { "refused" } else { "done" }, "{item:?}");
+        assert_eq!(item.message.starts_with("PAST_PIVOT|"), refused, "{item:?}");
+    }
+    assert_eq!(errands.book().find(&id).await.unwrap().unwrap().subject, "ann");
+}
