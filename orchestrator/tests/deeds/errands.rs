@@ -34,7 +34,8 @@ impl World {
         }
         let plan = Plan::new(body).unwrap();
         let gid = plan.gid().as_str().to_owned();
-        self.branches.answer_of(&gid, ("action", "02"), Code::Unavailable, "GONE|x");
+        // Also when the orchestrator comes back and tries again at once.
+        self.branches.answers_of(&gid, 100, ("action", "02"), Code::Unavailable, "GONE|x");
         let live = self.go(plan).await;
         live.until(|state| state.op(OpRef { step: 1, op: Op::Action }).standing == Standing::Waiting).await;
         gid
