@@ -225,7 +225,7 @@ fn a_restart_is_told_as_long_as_nothing_was_taken_up() {
     let mut stage = Stage::saga(vec![Fact::Started, begun(action(0), 2)]);
     stage.up_us = 400_000;
     stage.decider = Decider::Coordinator(Word::Says("submitted".to_owned()));
-    says(&stage, Situation::TakingUp, &["by an orchestrator that is gone", "it says submitted"]);
+    says(&stage, Situation::TakingUp, &["takes up what was open", "it says submitted"]);
     stage.up_us = TAKING_UP_US;
     says(&stage, Situation::CoordinatorsTurn, &["is next"]);
     stage.up_us = 400_000;

@@ -194,15 +194,17 @@ fn nobody_at_it(scene: &Scene<'_>, at: OpRef) -> Explained {
     let op = scene.state.op(at);
     let (more, unblocked_by) = words::decider(&scene.decider);
     let situation = waiting_for(&scene.decider);
-    let fresh = scene.now_us.saturating_sub(scene.up_since_us) < TAKING_UP_US && op.attempts > 0;
+    let began_before = scene.state.started_us < scene.up_since_us;
+    let fresh = began_before && scene.now_us.saturating_sub(scene.up_since_us) < TAKING_UP_US;
     if fresh && situation != Situation::CoordinatorAway {
         let since = words::time(scene.up_since_us);
         let why = format!(
-            "{subject} was attempted by an orchestrator that is gone; this one began at {since} and takes it up.{} {more}",
+            "{subject} is next, and this orchestrator, which began at {since}, takes up what was open.{} {more}",
             last(op)
         );
         let rule = "recovery after a restart: everything open is taken up at once".to_owned();
-        return Explained { rule, unblocked_by, ..plain(at, Situation::TakingUp, why.trim_end().to_owned()) };
+        let why = why.trim_end().to_owned();
+        return Explained { rule, unblocked_by, ..plain(at, Situation::TakingUp, why) };
     }
     let why = format!("{subject} is next.{} {more}", last(op));
     Explained {
