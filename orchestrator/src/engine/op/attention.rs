@@ -2,6 +2,7 @@
 //! Decides from answers and the fold; must not know how either came.
 
 use super::super::Happened;
+use super::super::auditor::DISAGREEMENT;
 use super::super::lanes::Answered;
 use super::policy::Limit;
 use super::{Run, is_forward};
@@ -44,6 +45,13 @@ impl Run<'_> {
         let text = bounded(&format!("{} {}", answered.code, answered.reason));
         cause.map(|cause| Need { cause, text })
     }
+}
+
+/// The need that a confirm opens which is done though everything was taken back meanwhile.
+pub(super) fn contradiction(state: &State, at: OpRef, outcome: Outcome) -> Option<Need> {
+    let contradicts = at.op == Op::Confirm && outcome == Outcome::Succeeded && state.undoing();
+    let text = "a confirm is done that was under way when everything was taken back".to_owned();
+    contradicts.then_some(Need { cause: DISAGREEMENT, text })
 }
 
 /// The need that a reached limit opens; what was answered last tells which.

@@ -4,7 +4,7 @@ use super::super::undo_decided;
 use super::attention::{is_called, need_at, open};
 use super::policy::{Done, Judgement, Limit};
 use super::{Next, Run};
-use crate::history::{AppendError, Cause, Fact, bounded};
+use crate::history::{AppendError, Cause, Fact, State, bounded};
 use crate::plan::{OpRef, Plan};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -30,8 +30,11 @@ impl Run<'_> {
         self.retry.next_look(&done).map(|look| Instant::now() + look.saturating_sub(done.elapsed))
     }
 
-    /// Does what reached limits ask for; `None` = it goes on.
+    /// Does what reached limits ask for; `None` = it goes on. What was never begun has reached none.
     pub(super) async fn keep_limits(&self) -> Result<Option<Next>, AppendError> {
+        if self.attempt == 0 {
+            return Ok(None);
+        }
         match self.retry.judge(&self.done()) {
             Judgement::GiveUp(limit) => self.give_up(limit).await.map(Some),
             Judgement::GoOn(limits) => {
@@ -46,7 +49,7 @@ impl Run<'_> {
 
     async fn call_for_a_person(&self, limits: &[Limit]) -> Result<(), AppendError> {
         let at = self.at;
-        let decide = |state: &crate::history::State| {
+        let decide = |state: &State| {
             if self.unwanted(state) || is_called(state, at) {
                 return Vec::new();
             }

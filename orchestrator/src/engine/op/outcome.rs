@@ -4,7 +4,7 @@
 use super::super::lanes::Answered;
 use super::super::{Happened, Rule, undo_decided};
 use super::attempt::Begun;
-use super::attention::{is_called, need_at, open, over};
+use super::attention::{contradiction, is_called, need_at, open, over};
 use super::policy::Judgement;
 use super::{Next, Run, STORE_RETRY, is_forward};
 use crate::history::{AppendError, Cause, Fact, Standing, State, Verdict, bounded};
@@ -66,9 +66,11 @@ impl Run<'_> {
 
     /// What is given up waits for no other attempt.
     fn unless_given_up(&self, next: Next) -> Next {
-        match (next, self.retry.judge(&self.done())) {
-            (Next::Again(_, rule), Judgement::GiveUp(_)) => Next::Again(Duration::ZERO, rule),
-            (next, Judgement::GoOn(_) | Judgement::GiveUp(_)) => next,
+        match next {
+            Next::Again(_, rule) if matches!(self.retry.judge(&self.done()), Judgement::GiveUp(_)) => {
+                Next::Again(Duration::ZERO, rule)
+            }
+            Next::Over | Next::Again(..) => next,
         }
     }
 
@@ -121,21 +123,26 @@ impl Run<'_> {
         facts
     }
 
-    /// The needs for a person that an answer opens: by itself, or as the last one that the policy allows.
+    /// The needs for a person that an answer opens: by itself, or as the last one that the policy allows. What is
+    /// unwanted needs nobody, unless it says otherwise than what was decided.
     fn needs(&self, state: &State, answered: &Answered) -> Vec<Happened> {
         let at = self.at;
-        if let Some(need) = self.need_of(answered) {
+        let unwanted = self.unwanted(state);
+        let by_itself =
+            if unwanted { contradiction(state, at, answered.outcome) } else { self.need_of(answered) };
+        if let Some(need) = by_itself {
             return open(state, at, &need).into_iter().collect();
         }
-        match (answered.outcome, self.retry.judge(&self.done())) {
-            (Outcome::InProgress | Outcome::Unknown, Judgement::GoOn(limits)) if !is_called(state, at) => {
+        let unfinished = matches!(answered.outcome, Outcome::InProgress | Outcome::Unknown);
+        if unwanted || !unfinished || is_called(state, at) {
+            return Vec::new();
+        }
+        match self.retry.judge(&self.done()) {
+            Judgement::GoOn(limits) => {
                 let need = |limit| need_at(limit, answered.code, &answered.reason);
                 limits.iter().filter_map(|limit| open(state, at, &need(limit))).collect()
             }
-            (
-                Outcome::Succeeded | Outcome::Refused | Outcome::InProgress | Outcome::Unknown,
-                Judgement::GoOn(_) | Judgement::GiveUp(_),
-            ) => Vec::new(),
+            Judgement::GiveUp(_) => Vec::new(),
         }
     }
 }
