@@ -143,7 +143,6 @@ impl Live {
     }
 
     /// What its running ops wait for.
-    #[must_use]
     pub fn waits(&self) -> &Waits {
         &self.waits
     }
