@@ -129,9 +129,9 @@ fn by_key(keys: &[String], known: &Known) -> Ranked {
     if known.shapes.is_empty() {
         return all();
     }
-    let definitions: BTreeSet<&String> = known.shapes.iter().map(|shape| &shape.definition).collect();
+    let deeds: BTreeSet<&String> = known.shapes.iter().map(|shape| &shape.definition).collect();
     let each = keys.iter().flat_map(|key| {
-        definitions.iter().map(move |definition| Anchor::Key {
+        deeds.iter().map(move |definition| Anchor::Key {
             definition: (*definition).clone(),
             business_key: key.clone(),
         })
