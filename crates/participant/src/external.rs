@@ -6,8 +6,9 @@
 //! A forward call is RUNNING between A and B; a crash there leaves it RUNNING until a worker of the service has found
 //! out and settles it. A second phase leaves no row before it is settled: it is simply called again.
 
+use amends_serve::store::LocalTransaction;
 use prost::Message;
-use sea_orm::{DatabaseTransaction, DbErr, EntityTrait as _};
+use sea_orm::{DbErr, EntityTrait as _};
 use tonic::{Request, Response, Status};
 
 use crate::EffectFuture;
@@ -80,7 +81,7 @@ impl Guard {
         Req: Message + 'static,
         T: Send + 'static,
         Resp: Message + Default + 'static,
-        F: for<'t> FnOnce(&'t DatabaseTransaction, Call<Req>) -> EffectFuture<'t, Progress<T, Resp>>
+        F: for<'t> FnOnce(&'t LocalTransaction, Call<Req>) -> EffectFuture<'t, Progress<T, Resp>>
             + Send
             + 'static,
     {
@@ -97,7 +98,7 @@ impl Guard {
         Req: Message + 'static,
         T: Send + 'static,
         Resp: Message + Default + 'static,
-        F: for<'t> FnOnce(&'t DatabaseTransaction, Call<Req>) -> EffectFuture<'t, Progress<T, Resp>>
+        F: for<'t> FnOnce(&'t LocalTransaction, Call<Req>) -> EffectFuture<'t, Progress<T, Resp>>
             + Send
             + 'static,
     {
@@ -114,7 +115,7 @@ impl Guard {
         T: Send + 'static,
         Resp: Message + Default + 'static,
         F: for<'t> FnOnce(
-                &'t DatabaseTransaction,
+                &'t LocalTransaction,
                 Call<Req>,
                 ForwardState,
             ) -> EffectFuture<'t, Progress<T, Resp>>
@@ -126,7 +127,7 @@ impl Guard {
 
     /// Takes the lock of a branch until the end of `tx`, as transaction A does: first, so that two transactions about
     /// one branch wait for each other in the same order. Nothing to do on SQLite, where `begin` took the write lock.
-    pub async fn hold(&self, tx: &DatabaseTransaction, branch: &Branch) -> Result<(), DbErr> {
+    pub async fn hold(&self, tx: &LocalTransaction, branch: &Branch) -> Result<(), DbErr> {
         rows::hold(tx, branch).await
     }
 
@@ -138,7 +139,7 @@ impl Guard {
     /// touches the service's rows before it settles begins with [`Guard::hold`].
     pub async fn settle<Resp: Message>(
         &self,
-        tx: &DatabaseTransaction,
+        tx: &LocalTransaction,
         branch: &Branch,
         settled: Settled<Resp>,
     ) -> Result<Settlement, Fault> {
@@ -164,7 +165,7 @@ impl Guard {
                 let ticket = Ticket { branch: branch.clone(), phase, hash: forward.request_hash.clone() };
                 let outcome = Outcome::Done(response.encode_to_vec());
                 let row = rows::row(&ticket, branch.op, outcome, self.now_us());
-                branch_ops::Entity::insert(row).exec_without_returning(tx).await?;
+                tx.run(branch_ops::Entity::insert(row)).await?;
                 Ok(Settlement::Recorded)
             }
             (Phase::Confirm | Phase::Undo, Settled::Refused(_) | Settled::Withdrawn) => {
@@ -175,7 +176,7 @@ impl Guard {
 }
 
 async fn settle_forward<Resp: Message>(
-    tx: &DatabaseTransaction,
+    tx: &LocalTransaction,
     branch: &Branch,
     settled: Settled<Resp>,
 ) -> Result<Settlement, Fault> {

@@ -4,10 +4,11 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use amends_serve::store::LocalTransaction;
 use amends_serve::store::Store;
 use futures::{FutureExt as _, TryFutureExt as _, future};
 use prost::Message;
-use sea_orm::{DatabaseTransaction, DbErr};
+use sea_orm::DbErr;
 use tonic::{Request, Response, Status};
 use tracing::Instrument as _;
 
@@ -55,7 +56,7 @@ impl Guard {
     where
         Req: Message + 'static,
         Resp: Message + Default + 'static,
-        F: for<'t> FnOnce(&'t DatabaseTransaction, Call<Req>) -> EffectFuture<'t, Resp> + Send + 'static,
+        F: for<'t> FnOnce(&'t LocalTransaction, Call<Req>) -> EffectFuture<'t, Resp> + Send + 'static,
     {
         self.local(request, Phase::Forward, effect).await
     }
@@ -65,7 +66,7 @@ impl Guard {
     where
         Req: Message + 'static,
         Resp: Message + Default + 'static,
-        F: for<'t> FnOnce(&'t DatabaseTransaction, Call<Req>) -> EffectFuture<'t, Resp> + Send + 'static,
+        F: for<'t> FnOnce(&'t LocalTransaction, Call<Req>) -> EffectFuture<'t, Resp> + Send + 'static,
     {
         self.local(request, Phase::Confirm, effect).await
     }
@@ -76,7 +77,7 @@ impl Guard {
     where
         Req: Message + 'static,
         Resp: Message + Default + 'static,
-        F: for<'t> FnOnce(&'t DatabaseTransaction, Call<Req>) -> EffectFuture<'t, Resp> + Send + 'static,
+        F: for<'t> FnOnce(&'t LocalTransaction, Call<Req>) -> EffectFuture<'t, Resp> + Send + 'static,
     {
         self.local(request, Phase::Undo, effect).await
     }
@@ -86,7 +87,7 @@ impl Guard {
     where
         Req: Message + 'static,
         Resp: Message + Default + 'static,
-        F: for<'t> FnOnce(&'t DatabaseTransaction, Call<Req>) -> EffectFuture<'t, Resp> + Send + 'static,
+        F: for<'t> FnOnce(&'t LocalTransaction, Call<Req>) -> EffectFuture<'t, Resp> + Send + 'static,
     {
         let begun = self.guarded(request, phase, move |tx, call, forward| match forward {
             ForwardState::Done => effect(tx, call).map_ok(Progress::<Infallible, Resp>::Final).boxed(),
@@ -111,7 +112,7 @@ impl Guard {
         T: Send + 'static,
         Resp: Message + Default + 'static,
         F: for<'t> FnOnce(
-                &'t DatabaseTransaction,
+                &'t LocalTransaction,
                 Call<Req>,
                 ForwardState,
             ) -> EffectFuture<'t, Progress<T, Resp>>
@@ -131,7 +132,7 @@ impl Guard {
     where
         Resp: Message + Default,
         F: for<'t> FnOnce(
-            &'t DatabaseTransaction,
+            &'t LocalTransaction,
             Call<Req>,
             ForwardState,
         ) -> EffectFuture<'t, Progress<T, Resp>>,
@@ -165,7 +166,7 @@ impl Guard {
 
     /// Begins the local transaction and decides.
     async fn open(&self, ticket: &Ticket) -> Result<Opened, DbErr> {
-        let tx = self.0.store.begin().await?;
+        let tx = self.0.store.transaction().await?;
         let rows = Rows::read(&tx, &ticket.branch).await?;
         let verdict = decide(ticket.phase, rows.held(ticket));
         Ok(Opened { tx, rows, verdict, now_us: self.now_us() })
@@ -274,7 +275,7 @@ impl Guard {
 
 /// A local transaction that has seen the branch's rows.
 struct Opened {
-    tx: DatabaseTransaction,
+    tx: LocalTransaction,
     rows: Rows,
     verdict: Verdict,
     now_us: i64,

@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
+use amends_serve::store::{LocalTransaction, Reads as _, is_taken};
 use prost::Message;
 use sea_orm::ActiveValue::Set;
 use sea_orm::entity::prelude::*;
-use sea_orm::{DatabaseTransaction, SqlErr};
 use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::{Code, Extensions, Request, Response, Status};
 
@@ -87,7 +87,7 @@ pub async fn run<Req, Resp, F>(
 where
     Req: Message + 'static,
     Resp: Message + Default + 'static,
-    F: for<'t> FnOnce(&'t DatabaseTransaction, DirectCall<Req>) -> EffectFuture<'t, Resp> + Send + 'static,
+    F: for<'t> FnOnce(&'t LocalTransaction, DirectCall<Req>) -> EffectFuture<'t, Resp> + Send + 'static,
 {
     let (metadata, extensions, body) = request.into_parts();
     let caller: Arc<str> = caller(&metadata).map_err(Refusal::into_direct_status)?.into();
@@ -129,7 +129,7 @@ async fn once<Req, Resp, F>(
 ) -> Result<Result<Response<Resp>, Status>, Fault>
 where
     Resp: Message + Default,
-    F: for<'t> FnOnce(&'t DatabaseTransaction, DirectCall<Req>) -> EffectFuture<'t, Resp>,
+    F: for<'t> FnOnce(&'t LocalTransaction, DirectCall<Req>) -> EffectFuture<'t, Resp>,
 {
     let (tx, held) = open(guard, ticket).await?;
     if let Some(row) = held {
@@ -174,15 +174,15 @@ fn is_final(code: Code) -> bool {
     !matches!(code, Code::Unavailable | Code::ResourceExhausted | Code::Internal | Code::Aborted)
 }
 
-async fn open(guard: &Guard, ticket: &Ticket) -> Result<(DatabaseTransaction, Option<Model>), DbErr> {
-    let tx = guard.store().begin().await?;
+async fn open(guard: &Guard, ticket: &Ticket) -> Result<(LocalTransaction, Option<Model>), DbErr> {
+    let tx = guard.store().transaction().await?;
     serialise(&tx, "idempotency", &[&ticket.scope, &ticket.key]).await?;
-    let held = Entity::find_by_id((ticket.scope.clone(), ticket.key.clone())).one(&tx).await?;
+    let held = tx.one(Entity::find_by_id((ticket.scope.clone(), ticket.key.clone()))).await?;
     Ok((tx, held))
 }
 
 async fn keep(
-    tx: DatabaseTransaction,
+    tx: LocalTransaction,
     ticket: &Ticket,
     state: KeyState,
     response: Vec<u8>,
@@ -196,14 +196,11 @@ async fn keep(
         response: Set(Some(response)),
         created_at_us: Set(now_us),
     };
-    match Entity::insert(row).exec_without_returning(&tx).await {
+    match tx.run(Entity::insert(row)).await {
         Ok(_) => Ok(tx.commit().await?),
         Err(error) => {
             roll_back(tx).await;
-            Err(match error.sql_err() {
-                Some(SqlErr::UniqueConstraintViolation(_)) => in_use(),
-                Some(_) | None => Fault::Store(error),
-            })
+            Err(if is_taken(&error) { in_use() } else { Fault::Store(error) })
         }
     }
 }

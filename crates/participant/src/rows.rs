@@ -1,11 +1,12 @@
 //! The guard's statements on table `branch_op`, each as cheap as it can be. Decides nothing.
 
 use amends_dtm::Op;
+use amends_serve::store::{LocalTransaction, Reads as _, is_taken};
 use prost::Message as _;
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ActiveEnum as _, ActiveValue::Set, ColumnTrait as _, ConnectionTrait, DatabaseTransaction, DbBackend,
-    DbErr, EntityTrait as _, QueryFilter as _, SqlErr,
+    ActiveEnum as _, ActiveValue::Set, ColumnTrait as _, DbBackend, DbErr, EntityTrait as _,
+    QueryFilter as _, Statement,
 };
 use tonic::{Code, Status};
 
@@ -21,12 +22,12 @@ pub(crate) struct Rows(Vec<Model>);
 
 impl Rows {
     /// Reads them, after every other call of the branch has come to its end.
-    pub async fn read(tx: &DatabaseTransaction, branch: &Branch) -> Result<Rows, DbErr> {
+    pub async fn read(tx: &LocalTransaction, branch: &Branch) -> Result<Rows, DbErr> {
         hold(tx, branch).await?;
         let rows = Entity::find()
             .filter(Column::Gid.eq(branch.gid.as_str()))
             .filter(Column::BranchId.eq(branch.branch_id.as_str()));
-        Ok(Rows(rows.all(tx).await?))
+        Ok(Rows(tx.all(rows).await?))
     }
 
     pub fn of(&self, op: Op) -> Option<&Model> {
@@ -46,19 +47,19 @@ impl Rows {
 }
 
 /// Makes transactions about the same branch go one after another.
-pub(crate) async fn hold(tx: &DatabaseTransaction, branch: &Branch) -> Result<(), DbErr> {
+pub(crate) async fn hold(tx: &LocalTransaction, branch: &Branch) -> Result<(), DbErr> {
     serialise(tx, "branch", &[branch.gid.as_str(), branch.branch_id.as_str()]).await
 }
 
 /// Makes calls with the same names go one after another. On SQLite they do already: `begin` took the write lock.
 /// On PostgreSQL the lock is the transaction's, and waiting ends with the connection's `lock_timeout`.
-pub(crate) async fn serialise(tx: &DatabaseTransaction, kind: &str, names: &[&str]) -> Result<(), DbErr> {
-    if tx.get_database_backend() != DbBackend::Postgres {
+pub(crate) async fn serialise(tx: &LocalTransaction, kind: &str, names: &[&str]) -> Result<(), DbErr> {
+    if tx.backend() != DbBackend::Postgres {
         return Ok(());
     }
     let key = lock_key(&[&[kind], names].concat());
-    tx.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({key})")).await?;
-    Ok(())
+    let lock = format!("SELECT pg_advisory_xact_lock({key})");
+    tx.statement(Statement::from_string(DbBackend::Postgres, lock)).await.map(drop)
 }
 
 /// What a new row says of the outcome.
@@ -110,62 +111,63 @@ pub(crate) enum NotMade {
 }
 
 /// Makes the rows in one statement and commits.
-pub(crate) async fn keep(tx: DatabaseTransaction, rows: Vec<ActiveModel>) -> Result<(), NotMade> {
-    let made = Entity::insert_many(rows).exec_without_returning(&tx).await;
+pub(crate) async fn keep(tx: LocalTransaction, rows: Vec<ActiveModel>) -> Result<(), NotMade> {
+    let made = tx.run(Entity::insert_many(rows)).await;
     match made {
         Ok(_) => tx.commit().await.map_err(NotMade::Store),
         Err(error) => {
             roll_back(tx).await;
-            Err(match error.sql_err() {
-                Some(SqlErr::UniqueConstraintViolation(_)) => NotMade::Taken,
-                Some(_) | None => NotMade::Store(error),
-            })
+            Err(if is_taken(&error) { NotMade::Taken } else { NotMade::Store(error) })
         }
     }
 }
 
 /// Turns the forward row from RUNNING into its end; false if it is not RUNNING (any more).
 pub(crate) async fn end_running(
-    tx: &DatabaseTransaction,
+    tx: &LocalTransaction,
     branch: &Branch,
     outcome: Outcome<'_>,
 ) -> Result<bool, DbErr> {
     let (status, code, reason, response) = outcome.columns();
-    let updated = Entity::update_many()
-        .col_expr(Column::Status, Expr::value(status.to_value()))
-        .col_expr(Column::Code, Expr::value(code as i32))
-        .col_expr(Column::Reason, Expr::value(reason))
-        .col_expr(Column::Response, Expr::value(response))
-        .filter(Column::Gid.eq(branch.gid.as_str()))
-        .filter(Column::BranchId.eq(branch.branch_id.as_str()))
-        .filter(Column::Op.eq(branch.op.as_str()))
-        .filter(Column::Status.eq(RowStatus::Running))
-        .exec(tx)
+    let updated = tx
+        .run(
+            Entity::update_many()
+                .col_expr(Column::Status, Expr::value(status.to_value()))
+                .col_expr(Column::Code, Expr::value(code as i32))
+                .col_expr(Column::Reason, Expr::value(reason))
+                .col_expr(Column::Response, Expr::value(response))
+                .filter(Column::Gid.eq(branch.gid.as_str()))
+                .filter(Column::BranchId.eq(branch.branch_id.as_str()))
+                .filter(Column::Op.eq(branch.op.as_str()))
+                .filter(Column::Status.eq(RowStatus::Running)),
+        )
         .await?;
-    Ok(updated.rows_affected == 1)
+    Ok(updated == 1)
 }
 
 /// The undo of a forward call that is still outside has ended: nobody may wait for the call any more.
-pub(crate) async fn close_running(tx: &DatabaseTransaction, forward: &Branch) -> Result<bool, DbErr> {
+pub(crate) async fn close_running(tx: &LocalTransaction, forward: &Branch) -> Result<bool, DbErr> {
     let refusal = Refusal::new(Reason::BranchClosed, "the branch was undone before its forward call ended");
     let status = refusal.into_branch_status(Phase::Forward);
     end_running(tx, forward, Outcome::Refused(Reason::BranchClosed.as_str(), &status)).await
 }
 
 /// Forgets a forward call that provably never left; false if it is not RUNNING (any more).
-pub(crate) async fn forget_running(tx: &DatabaseTransaction, branch: &Branch) -> Result<bool, DbErr> {
-    let deleted = Entity::delete_many()
-        .filter(Column::Gid.eq(branch.gid.as_str()))
-        .filter(Column::BranchId.eq(branch.branch_id.as_str()))
-        .filter(Column::Op.eq(branch.op.as_str()))
-        .filter(Column::Status.eq(RowStatus::Running))
-        .exec(tx)
+pub(crate) async fn forget_running(tx: &LocalTransaction, branch: &Branch) -> Result<bool, DbErr> {
+    let deleted = tx
+        .run(
+            Entity::delete_many()
+                .filter(Column::Gid.eq(branch.gid.as_str()))
+                .filter(Column::BranchId.eq(branch.branch_id.as_str()))
+                .filter(Column::Op.eq(branch.op.as_str()))
+                .filter(Column::Status.eq(RowStatus::Running)),
+        )
         .await?;
-    Ok(deleted.rows_affected == 1)
+    Ok(deleted == 1)
 }
 
 /// A failure to roll back changes nothing: a transaction that is not committed has no effect.
-pub(crate) async fn roll_back(tx: DatabaseTransaction) {
+pub(crate) async fn roll_back(tx: LocalTransaction) {
     if let Err(error) = tx.rollback().await {
         tracing::warn!(%error, "rollback");
     }

@@ -5,7 +5,6 @@ pub mod grpc;
 pub mod listener;
 mod process_args;
 pub mod shutdown;
-mod sqlite;
 pub mod store;
 pub mod telemetry;
 

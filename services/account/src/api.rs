@@ -13,9 +13,9 @@ use amends_proto::pay::account::v1::{
     ListResponse, OpenRequest, TransferRequest, TransferResponse,
 };
 use amends_proto::pay::branch::v1::{ListBranchOpsRequest, ListBranchOpsResponse};
+use amends_serve::store::LocalTransaction;
 use amends_serve::store::Store;
 use futures::FutureExt as _;
-use sea_orm::DatabaseTransaction;
 use tonic::{Request, Response, Status};
 
 /// Answer of one method.
@@ -36,11 +36,11 @@ impl Api {
     /// One direct write in one local transaction, which ends even if the caller gives up.
     async fn write<F>(&self, effect: F) -> Answer<Account>
     where
-        F: for<'t> FnOnce(&'t DatabaseTransaction, i64) -> EffectFuture<'t, account::Model> + Send + 'static,
+        F: for<'t> FnOnce(&'t LocalTransaction, i64) -> EffectFuture<'t, account::Model> + Send + 'static,
     {
         let (store, guard) = (self.store.clone(), self.guard.clone());
         let work = async move {
-            let tx = store.begin().await?;
+            let tx = store.transaction().await?;
             let account = effect(&tx, guard.now_us()).await?;
             tx.commit().await?;
             Ok::<_, Fault>(queries::show_account(account)?)

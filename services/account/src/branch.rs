@@ -10,7 +10,8 @@ use crate::state::{AccountEvent, AccountState, HoldEvent, HoldState, IllegalTran
 use crate::validate::{Transfer, receivable_account};
 use amends_participant::{Branch, Call, Fault, Reason, Refusal};
 use amends_proto::pay::account::v1::{TransferRequest, TransferResponse};
-use sea_orm::{ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, DatabaseTransaction, DbErr};
+use amends_serve::store::{LocalTransaction, Reads as _};
+use sea_orm::{ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, DbErr};
 use sea_orm::{EntityTrait, ExprTrait, QueryFilter, sea_query::Expr};
 
 const MICROS_PER_S: i64 = 1_000_000;
@@ -24,7 +25,7 @@ struct Parties {
 }
 
 impl Parties {
-    async fn lock(tx: &DatabaseTransaction, debit_id: &str, credit_id: &str) -> Result<Parties, Fault> {
+    async fn lock(tx: &LocalTransaction, debit_id: &str, credit_id: &str) -> Result<Parties, Fault> {
         let mut found = ledger::lock(tx, &[debit_id, credit_id]).await?;
         Ok(Parties {
             debit: ledger::take(&mut found, debit_id)?,
@@ -36,7 +37,7 @@ impl Parties {
         ledger::post(&mut self.debit, &mut self.credit, posting, amount)
     }
 
-    async fn save(&self, tx: &DatabaseTransaction) -> Result<(), DbErr> {
+    async fn save(&self, tx: &LocalTransaction) -> Result<(), DbErr> {
         ledger::save(tx, &[&self.debit, &self.credit]).await
     }
 
@@ -47,23 +48,20 @@ impl Parties {
 
 /// TCC try: sets the amount aside on both accounts.
 pub async fn try_transfer(
-    tx: &DatabaseTransaction,
+    tx: &LocalTransaction,
     call: Call<TransferRequest>,
 ) -> Result<TransferResponse, Fault> {
     start(tx, &call, HoldEvent::Try).await
 }
 
 /// SAGA action: posts the amount at once.
-pub async fn transfer(
-    tx: &DatabaseTransaction,
-    call: Call<TransferRequest>,
-) -> Result<TransferResponse, Fault> {
+pub async fn transfer(tx: &LocalTransaction, call: Call<TransferRequest>) -> Result<TransferResponse, Fault> {
     start(tx, &call, HoldEvent::Post).await
 }
 
 /// TCC confirm: what is pending becomes posted. A frozen account does not stop it: the commit was decided.
 pub async fn confirm_transfer(
-    tx: &DatabaseTransaction,
+    tx: &LocalTransaction,
     call: Call<TransferRequest>,
 ) -> Result<TransferResponse, Fault> {
     let (hold, state, mut parties) = find(tx, &call.branch, |_| HoldEvent::Confirm).await?;
@@ -76,7 +74,7 @@ pub async fn confirm_transfer(
 
 /// TCC cancel: what is pending is let go.
 pub async fn cancel_transfer(
-    tx: &DatabaseTransaction,
+    tx: &LocalTransaction,
     call: Call<TransferRequest>,
 ) -> Result<TransferResponse, Fault> {
     let (hold, state, mut parties) = find(tx, &call.branch, |_| HoldEvent::Cancel).await?;
@@ -89,7 +87,7 @@ pub async fn cancel_transfer(
 /// SAGA compensation: posts the opposite and cannot refuse. What the credited account no longer has above its floor is
 /// paid by `RECEIVABLE:<owner>:<currency>` instead, and spending from that account stops.
 pub async fn reverse_transfer(
-    tx: &DatabaseTransaction,
+    tx: &LocalTransaction,
     call: Call<TransferRequest>,
 ) -> Result<TransferResponse, Fault> {
     let (hold, state, parties) = find(tx, &call.branch, |amount| HoldEvent::Reverse { part: amount }).await?;
@@ -115,7 +113,7 @@ pub async fn reverse_transfer(
 
 /// Books what `giver` is short of to its owner's receivable and stops spending from it.
 async fn owe(
-    tx: &DatabaseTransaction,
+    tx: &LocalTransaction,
     giver: &mut account::Model,
     taker: &mut account::Model,
     short: i64,
@@ -130,7 +128,7 @@ async fn owe(
 }
 
 async fn start(
-    tx: &DatabaseTransaction,
+    tx: &LocalTransaction,
     call: &Call<TransferRequest>,
     event: HoldEvent,
 ) -> Result<TransferResponse, Fault> {
@@ -145,7 +143,7 @@ async fn start(
     };
     parties.post(posting, amount)?;
     parties.save(tx).await?;
-    hold::Entity::insert(new_hold(call, &transfer, state)).exec_without_returning(tx).await?;
+    tx.run(hold::Entity::insert(new_hold(call, &transfer, state))).await?;
     if posting == Posting::Post {
         ledger::enter(tx, &origin(call, None), &[parties.line(amount, &transfer.code)]).await?;
     }
@@ -177,14 +175,16 @@ fn may_pay(parties: &Parties, transfer: &Transfer) -> Result<(), Fault> {
 
 /// The branch's hold, what the event makes of it, and its accounts. None of it may be missing in the second phase.
 async fn find(
-    tx: &DatabaseTransaction,
+    tx: &LocalTransaction,
     branch: &Branch,
     event: impl FnOnce(i64) -> HoldEvent,
 ) -> Result<(hold::Model, HoldState, Parties), Fault> {
-    let found = hold::Entity::find()
-        .filter(hold::Column::Gid.eq(branch.gid.as_str()))
-        .filter(hold::Column::BranchId.eq(branch.branch_id.as_str()))
-        .one(tx)
+    let found = tx
+        .one(
+            hold::Entity::find()
+                .filter(hold::Column::Gid.eq(branch.gid.as_str()))
+                .filter(hold::Column::BranchId.eq(branch.branch_id.as_str())),
+        )
         .await?;
     let Some(hold) = found else {
         let text = "the guard knows the branch, but it holds nothing";
@@ -196,17 +196,19 @@ async fn find(
     Ok((hold, state, parties))
 }
 
-async fn set_state(tx: &DatabaseTransaction, hold: &hold::Model, state: HoldState) -> Result<(), DbErr> {
+async fn set_state(tx: &LocalTransaction, hold: &hold::Model, state: HoldState) -> Result<(), DbErr> {
     use hold::Column;
-    let written = hold::Entity::update_many()
-        .col_expr(Column::State, state.stored().into())
-        .col_expr(Column::Reversed, state.reversed().into())
-        .col_expr(Column::Version, Expr::col(Column::Version).add(1))
-        .filter(Column::Seq.eq(hold.seq))
-        .filter(Column::Version.eq(hold.version))
-        .exec(tx)
+    let written = tx
+        .run(
+            hold::Entity::update_many()
+                .col_expr(Column::State, state.stored().into())
+                .col_expr(Column::Reversed, state.reversed().into())
+                .col_expr(Column::Version, Expr::col(Column::Version).add(1))
+                .filter(Column::Seq.eq(hold.seq))
+                .filter(Column::Version.eq(hold.version)),
+        )
         .await?;
-    if written.rows_affected == 1 { Ok(()) } else { Err(DbErr::RecordNotUpdated) }
+    if written == 1 { Ok(()) } else { Err(DbErr::RecordNotUpdated) }
 }
 
 fn new_hold(call: &Call<TransferRequest>, transfer: &Transfer, state: HoldState) -> hold::ActiveModel {

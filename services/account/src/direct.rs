@@ -7,10 +7,11 @@ use crate::ledger::{self, Line, Origin};
 use crate::state::{AccountEvent, AccountState};
 use crate::validate::{Deposit, Opening, funding_account, receivable_account};
 use amends_participant::{Fault, Reason, Refusal};
-use sea_orm::{DatabaseTransaction, DbErr};
+use amends_serve::store::LocalTransaction;
+use sea_orm::DbErr;
 
 /// Opens an account; the same content again answers the account as it is now.
-pub async fn open(tx: &DatabaseTransaction, opening: &Opening, now_us: i64) -> Result<account::Model, Fault> {
+pub async fn open(tx: &LocalTransaction, opening: &Opening, now_us: i64) -> Result<account::Model, Fault> {
     let account = ledger::lock_or_open(tx, opening, now_us).await?;
     match difference(&account, opening) {
         None => Ok(account),
@@ -24,7 +25,7 @@ pub async fn open(tx: &DatabaseTransaction, opening: &Opening, now_us: i64) -> R
 /// Moves money from the funding account of its currency, opened at its first use, to the account.
 /// `source_id` names the deposit for ever.
 pub async fn deposit(
-    tx: &DatabaseTransaction,
+    tx: &LocalTransaction,
     deposit: &Deposit,
     source_id: String,
     now_us: i64,
@@ -49,7 +50,7 @@ pub async fn deposit(
 
 /// Freezes or thaws spending. What is owed to a receivable has to be paid before the account can be thawed.
 pub async fn change_state(
-    tx: &DatabaseTransaction,
+    tx: &LocalTransaction,
     account_id: &str,
     event: AccountEvent,
 ) -> Result<account::Model, Fault> {
@@ -64,12 +65,12 @@ pub async fn change_state(
     one(tx, account_id).await
 }
 
-async fn one(tx: &DatabaseTransaction, account_id: &str) -> Result<account::Model, Fault> {
+async fn one(tx: &LocalTransaction, account_id: &str) -> Result<account::Model, Fault> {
     let mut found = ledger::lock(tx, &[account_id]).await?;
     Ok(ledger::take(&mut found, account_id)?)
 }
 
-async fn owes(tx: &DatabaseTransaction, account: &account::Model) -> Result<bool, DbErr> {
+async fn owes(tx: &LocalTransaction, account: &account::Model) -> Result<bool, DbErr> {
     let owed = receivable_account(&account.owner, &account.currency);
     let found = ledger::lock(tx, &[&owed.account_id]).await?;
     Ok(found.iter().any(|receivable| receivable.balances().available() < 0))

@@ -6,8 +6,9 @@ use crate::entity::{account, entry};
 use crate::state::{AccountClosed, AccountEvent, AccountState};
 use crate::validate::Opening;
 use amends_participant::{Reason, Refusal};
+use amends_serve::store::{LocalTransaction, Reads as _};
 use sea_orm::sea_query::{CaseStatement, Expr, OnConflict, SimpleExpr};
-use sea_orm::{ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, DatabaseTransaction, DbErr};
+use sea_orm::{ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, DbErr};
 use sea_orm::{EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect};
 
 /// One double entry about to be written.
@@ -40,13 +41,14 @@ pub fn txn_id(source: &str, source_id: &str) -> String {
 }
 
 /// The named accounts that exist, locked in the order of their ids so that two transfers cannot wait for each other.
-pub async fn lock(tx: &DatabaseTransaction, ids: &[&str]) -> Result<Vec<account::Model>, DbErr> {
-    account::Entity::find()
-        .filter(account::Column::AccountId.is_in(ids.iter().copied()))
-        .order_by_asc(account::Column::AccountId)
-        .lock_exclusive()
-        .all(tx)
-        .await
+pub async fn lock(tx: &LocalTransaction, ids: &[&str]) -> Result<Vec<account::Model>, DbErr> {
+    tx.all(
+        account::Entity::find()
+            .filter(account::Column::AccountId.is_in(ids.iter().copied()))
+            .order_by_asc(account::Column::AccountId)
+            .lock_exclusive(),
+    )
+    .await
 }
 
 /// Takes the account named `id` out of what [`lock`] found.
@@ -59,7 +61,7 @@ pub fn take(found: &mut Vec<account::Model>, id: &str) -> Result<account::Model,
 
 /// Finds and locks one account; opens it first if it is missing.
 pub async fn lock_or_open(
-    tx: &DatabaseTransaction,
+    tx: &LocalTransaction,
     opening: &Opening,
     now_us: i64,
 ) -> Result<account::Model, DbErr> {
@@ -72,7 +74,7 @@ pub async fn lock_or_open(
 }
 
 /// Opens an account unless one of that name exists already.
-pub async fn open(tx: &DatabaseTransaction, opening: &Opening, now_us: i64) -> Result<(), DbErr> {
+pub async fn open(tx: &LocalTransaction, opening: &Opening, now_us: i64) -> Result<(), DbErr> {
     let row = account::ActiveModel {
         seq: NotSet,
         account_id: Set(opening.account_id.clone()),
@@ -88,10 +90,11 @@ pub async fn open(tx: &DatabaseTransaction, opening: &Opening, now_us: i64) -> R
         version: Set(1),
         created_us: Set(now_us),
     };
-    account::Entity::insert(row)
-        .on_conflict(OnConflict::column(account::Column::AccountId).do_nothing().to_owned())
-        .exec_without_returning(tx)
-        .await?;
+    tx.run(
+        account::Entity::insert(row)
+            .on_conflict(OnConflict::column(account::Column::AccountId).do_nothing().to_owned()),
+    )
+    .await?;
     Ok(())
 }
 
@@ -116,40 +119,47 @@ pub fn turn(account: &mut account::Model, event: AccountEvent) -> Result<Result<
 }
 
 /// Writes sums and state of locked accounts, all of them with one statement.
-pub async fn save(tx: &DatabaseTransaction, accounts: &[&account::Model]) -> Result<(), DbErr> {
+pub async fn save(tx: &LocalTransaction, accounts: &[&account::Model]) -> Result<(), DbErr> {
     use account::Column;
     let sum = |of: fn(&Balances) -> i64| per_account(accounts, |account| of(&account.balances()).into());
-    let written = account::Entity::update_many()
-        .col_expr(Column::DebitsPending, sum(|sums| sums.debits_pending))
-        .col_expr(Column::DebitsPosted, sum(|sums| sums.debits_posted))
-        .col_expr(Column::CreditsPending, sum(|sums| sums.credits_pending))
-        .col_expr(Column::CreditsPosted, sum(|sums| sums.credits_posted))
-        .col_expr(Column::State, per_account(accounts, |account| account.state.clone().into()))
-        .col_expr(Column::Version, Expr::col(Column::Version).add(1))
-        .filter(Column::Seq.is_in(accounts.iter().map(|account| account.seq)))
-        .exec(tx)
+    let written = tx
+        .run(
+            account::Entity::update_many()
+                .col_expr(Column::DebitsPending, sum(|sums| sums.debits_pending))
+                .col_expr(Column::DebitsPosted, sum(|sums| sums.debits_posted))
+                .col_expr(Column::CreditsPending, sum(|sums| sums.credits_pending))
+                .col_expr(Column::CreditsPosted, sum(|sums| sums.credits_posted))
+                .col_expr(Column::State, per_account(accounts, |account| account.state.clone().into()))
+                .col_expr(Column::Version, Expr::col(Column::Version).add(1))
+                .filter(Column::Seq.is_in(accounts.iter().map(|account| account.seq))),
+        )
         .await?;
-    if written.rows_affected == accounts.len() as u64 { Ok(()) } else { Err(DbErr::RecordNotUpdated) }
+    if written == accounts.len() as u64 { Ok(()) } else { Err(DbErr::RecordNotUpdated) }
 }
 
 /// Writes the lines of one ledger transaction. Lines of 0 are left out: nothing moved.
-pub async fn enter(tx: &DatabaseTransaction, origin: &Origin, lines: &[Line<'_>]) -> Result<(), DbErr> {
+pub async fn enter(tx: &LocalTransaction, origin: &Origin, lines: &[Line<'_>]) -> Result<(), DbErr> {
     let moved = lines.iter().filter(|line| line.amount > 0);
-    let rows = (1..).zip(moved).map(|(number, line)| entry::ActiveModel {
-        seq: NotSet,
-        txn_id: Set(origin.txn_id()),
-        line: Set(number),
-        debit_account_id: Set(line.debit.account_id.clone()),
-        credit_account_id: Set(line.credit.account_id.clone()),
-        amount: Set(line.amount),
-        currency: Set(line.debit.currency.clone()),
-        code: Set(line.code.to_owned()),
-        source: Set(origin.source.to_owned()),
-        source_id: Set(origin.source_id.clone()),
-        corrects: Set(origin.corrects.clone()),
-        created_us: Set(origin.now_us),
-    });
-    entry::Entity::insert_many(rows).exec_without_returning(tx).await?;
+    let rows: Vec<_> = (1..)
+        .zip(moved)
+        .map(|(number, line)| entry::ActiveModel {
+            seq: NotSet,
+            txn_id: Set(origin.txn_id()),
+            line: Set(number),
+            debit_account_id: Set(line.debit.account_id.clone()),
+            credit_account_id: Set(line.credit.account_id.clone()),
+            amount: Set(line.amount),
+            currency: Set(line.debit.currency.clone()),
+            code: Set(line.code.to_owned()),
+            source: Set(origin.source.to_owned()),
+            source_id: Set(origin.source_id.clone()),
+            corrects: Set(origin.corrects.clone()),
+            created_us: Set(origin.now_us),
+        })
+        .collect();
+    if !rows.is_empty() {
+        tx.run(entry::Entity::insert_many(rows)).await?;
+    }
     Ok(())
 }
 

@@ -5,9 +5,8 @@ use amends_participant::{
     Begun, Branch, Call, Fault, ForwardState, Phase, Progress, Reason, Refusal, outlive,
 };
 use amends_proto::pay::gateway::v1::{PayRequest, PayResponse};
-use sea_orm::{
-    ActiveModelTrait, ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, IntoActiveModel, QueryFilter, Set,
-};
+use amends_serve::store::{LocalTransaction, Reads as _};
+use sea_orm::{ColumnTrait, DbErr, EntityTrait, IntoActiveModel, QueryFilter, Set};
 use tonic::{Request, Response, Status};
 
 use crate::cashier::{Cashier, Outgoing, second_phase_wait};
@@ -44,7 +43,7 @@ async fn begin_and_send(cashier: &Cashier, request: Request<PayRequest>, form: F
 
 /// Transaction A of a forward call: the payment and its first attempt.
 async fn begin_payment(
-    tx: &DatabaseTransaction,
+    tx: &LocalTransaction,
     call: Call<PayRequest>,
     cashier: Cashier,
     form: Form,
@@ -66,12 +65,12 @@ async fn begin_payment(
     Ok(Progress::Outside(Outgoing { errand: errand(&payment, &attempt)?, held }))
 }
 
-async fn live_payment(tx: &DatabaseTransaction, order_id: &str) -> Result<bool, DbErr> {
+async fn live_payment(tx: &LocalTransaction, order_id: &str) -> Result<bool, DbErr> {
     let gone = ["declined", "closed", "expired", "voided", "reversed"];
     let live = payment::Entity::find()
         .filter(payment::Column::OrderId.eq(order_id))
         .filter(payment::Column::State.is_not_in(gone));
-    Ok(live.one(tx).await?.is_some())
+    Ok(tx.one(live).await?.is_some())
 }
 
 fn answer_forward(sent: Result<Standing, Fault>) -> Answer {
@@ -142,7 +141,7 @@ pub async fn confirm(cashier: &Cashier, request: Request<PayRequest>) -> Answer 
 }
 
 async fn begin_capture(
-    tx: &DatabaseTransaction,
+    tx: &LocalTransaction,
     call: Call<PayRequest>,
     cashier: Cashier,
 ) -> Result<Progress<Way, PayResponse>, Fault> {
@@ -210,7 +209,7 @@ pub async fn undo(cashier: &Cashier, request: Request<PayRequest>) -> Answer {
 /// Transaction A of an undo: from now on, whatever is found out, nothing may be kept. Does not care whether the
 /// forward call is still outside: the lane waits for it.
 async fn want_undo(
-    tx: &DatabaseTransaction,
+    tx: &LocalTransaction,
     call: Call<PayRequest>,
     _forward: ForwardState,
 ) -> Result<Progress<Way, PayResponse>, Fault> {
@@ -222,18 +221,18 @@ async fn want_undo(
     if !payment.undo_wanted {
         let mut row = payment.into_active_model();
         row.undo_wanted = Set(true);
-        row.update(tx).await?;
+        tx.update(row).await?;
         hurry(tx, &payment_id, call.now_us).await?;
     }
     Ok(Progress::Outside(Way { payment_id, onward: Onward::Advance }))
 }
 
 /// The open request of a payment is due now.
-pub async fn hurry(tx: &DatabaseTransaction, payment_id: &str, now_us: i64) -> Result<(), DbErr> {
+pub async fn hurry(tx: &LocalTransaction, payment_id: &str, now_us: i64) -> Result<(), DbErr> {
     if let Some(open) = open_attempt(tx, payment_id).await? {
         let mut row = open.into_active_model();
         row.next_query_at_us = Set(Some(now_us));
-        row.update(tx).await?;
+        tx.update(row).await?;
     }
     Ok(())
 }
@@ -274,7 +273,7 @@ async fn settled(
     payment_id: &str,
     branch: &Branch,
 ) -> Result<Result<PayResponse, State>, Fault> {
-    let tx = cashier.guard().store().begin().await?;
+    let tx = cashier.guard().store().transaction().await?;
     cashier.guard().hold(&tx, branch).await?;
     let payment = known_payment(&tx, payment_id).await?;
     let there = settle_second(cashier.guard(), &tx, &payment, branch).await?;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use amends_participant::{Branch, Fault, Guard};
-use sea_orm::{ActiveModelTrait, DatabaseTransaction, IntoActiveModel, Set};
+use amends_serve::store::LocalTransaction;
+use sea_orm::{IntoActiveModel, Set};
 use tokio::sync::Notify;
 
 use crate::entity::{attempt, payment};
@@ -151,7 +152,7 @@ impl Cashier {
 
     /// Commits a new request of the undo.
     async fn begin(&self, payment_id: &str, op: PspOp) -> Result<Errand, Fault> {
-        let tx = self.0.guard.store().begin().await?;
+        let tx = self.0.guard.store().transaction().await?;
         let payment = known_payment(&tx, payment_id).await?;
         let errand = self.commit_request(&tx, payment, op).await?;
         tx.commit().await?;
@@ -161,7 +162,7 @@ impl Cashier {
     /// Makes the attempt of a capture, void or refund and moves the payment, inside the caller's transaction.
     pub async fn commit_request(
         &self,
-        tx: &DatabaseTransaction,
+        tx: &LocalTransaction,
         payment: payment::Model,
         op: PspOp,
     ) -> Result<Errand, Fault> {
@@ -174,20 +175,20 @@ impl Cashier {
         };
         let now_us = self.0.guard.now_us();
         let to = step(&payment, event)?;
-        let payment = moved(payment, to, now_us).update(tx).await?;
+        let payment = tx.update(moved(payment, to, now_us)).await?;
         let attempt = insert_attempt(tx, &payment, op, self.start_now(), now_us).await?;
         errand(&payment, &attempt)
     }
 
     /// From now on the request may have left.
     async fn mark_sent(&self, open: &attempt::Model) -> Result<(), Fault> {
-        let tx = self.0.guard.store().begin().await?;
+        let tx = self.0.guard.store().transaction().await?;
         let attempt = known_attempt(&tx, &open.attempt_id).await?;
         let next_us = later(self.0.guard.now_us(), self.unanswered_after());
         let mut row = attempt.into_active_model();
         row.sent = Set(true);
         row.next_query_at_us = Set(Some(next_us));
-        row.update(&tx).await?;
+        tx.update(row).await?;
         Ok(tx.commit().await?)
     }
 

@@ -1,9 +1,8 @@
 //! Items that only a person, or patience, can decide: opened and closed in the transaction of what happened.
 
 use amends_participant::{Fault, Reason, Refusal};
-use sea_orm::{
-    ActiveModelTrait, ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, IntoActiveModel, QueryFilter, Set,
-};
+use amends_serve::store::{LocalTransaction, Reads as _};
+use sea_orm::{ColumnTrait, DbErr, EntityTrait, IntoActiveModel, QueryFilter, Set};
 
 use crate::entity::{in_doubt_item, payment};
 use crate::record::Told;
@@ -55,16 +54,18 @@ pub const RESOLVED: &str = "resolved";
 
 /// Opens an item of this kind for a payment, unless one is open.
 pub async fn open(
-    tx: &DatabaseTransaction,
+    tx: &LocalTransaction,
     payment: &payment::Model,
     kind: Kind,
     now_us: i64,
 ) -> Result<(), DbErr> {
-    let there = in_doubt_item::Entity::find()
-        .filter(in_doubt_item::Column::PaymentId.eq(&payment.payment_id))
-        .filter(in_doubt_item::Column::Kind.eq(kind.as_str()))
-        .filter(in_doubt_item::Column::State.ne(RESOLVED))
-        .one(tx)
+    let there = tx
+        .one(
+            in_doubt_item::Entity::find()
+                .filter(in_doubt_item::Column::PaymentId.eq(&payment.payment_id))
+                .filter(in_doubt_item::Column::Kind.eq(kind.as_str()))
+                .filter(in_doubt_item::Column::State.ne(RESOLVED)),
+        )
         .await?;
     if there.is_some() {
         return Ok(());
@@ -77,7 +78,7 @@ pub async fn open(
         "a payment needs a person"
     );
     // All other columns are as the store makes them: nobody has done anything about it yet.
-    in_doubt_item::ActiveModel {
+    tx.insert(in_doubt_item::ActiveModel {
         item_id: Set(uuid::Uuid::now_v7().to_string()),
         kind: Set(kind.as_str().to_owned()),
         gid: Set(payment.gid.clone()),
@@ -89,24 +90,25 @@ pub async fn open(
         opened_at_us: Set(now_us),
         resolved_at_us: Set(None),
         ..Default::default()
-    }
-    .insert(tx)
+    })
     .await?;
     Ok(())
 }
 
 /// Closes all items of a payment whose outcome is known: proven, or stated by people about another item of it.
 pub async fn resolve(
-    tx: &DatabaseTransaction,
+    tx: &LocalTransaction,
     payment: &payment::Model,
     told: Told,
     now_us: i64,
 ) -> Result<(), DbErr> {
-    let open = in_doubt_item::Entity::find()
-        .filter(in_doubt_item::Column::PaymentId.eq(&payment.payment_id))
-        .filter(in_doubt_item::Column::Kind.ne(Kind::Contradicted.as_str()))
-        .filter(in_doubt_item::Column::State.ne(RESOLVED))
-        .all(tx)
+    let open = tx
+        .all(
+            in_doubt_item::Entity::find()
+                .filter(in_doubt_item::Column::PaymentId.eq(&payment.payment_id))
+                .filter(in_doubt_item::Column::Kind.ne(Kind::Contradicted.as_str()))
+                .filter(in_doubt_item::Column::State.ne(RESOLVED)),
+        )
         .await?;
     let whose = match told {
         Told::Processor => "the processor's answer",
@@ -117,7 +119,7 @@ pub async fn resolve(
         item.state = Set(RESOLVED.to_owned());
         item.resolution = Set(format!("{whose}: {}", payment.state));
         item.resolved_at_us = Set(Some(now_us));
-        let item = item.update(tx).await?;
+        let item = tx.update(item).await?;
         if told == Told::Processor {
             let detail = item.resolution.clone();
             note_act(tx, &item, (PSP, DoneAct::Resolved), detail, now_us).await?;
@@ -127,11 +129,11 @@ pub async fn resolve(
 }
 
 /// Whether people have stated that the capture of a payment was never made.
-pub async fn stated_not_captured(tx: &DatabaseTransaction, payment: &payment::Model) -> Result<bool, DbErr> {
+pub async fn stated_not_captured(tx: &LocalTransaction, payment: &payment::Model) -> Result<bool, DbErr> {
     let stated = in_doubt_item::Entity::find()
         .filter(in_doubt_item::Column::PaymentId.eq(&payment.payment_id))
         .filter(in_doubt_item::Column::State.eq(RESOLVED))
         .filter(in_doubt_item::Column::Proposed.eq("not_charged"))
         .filter(in_doubt_item::Column::ApprovedBy.ne(""));
-    Ok(stated.one(tx).await?.is_some())
+    Ok(tx.one(stated).await?.is_some())
 }

@@ -26,7 +26,7 @@ pub async fn get_payment(cashier: &Cashier, request: &GetPaymentRequest) -> Resu
     if !request.force_query || found.stands()?.keeps_nothing() {
         return wire_payment(found);
     }
-    let tx = store.begin().await?;
+    let tx = store.transaction().await?;
     hurry(&tx, payment_id, cashier.guard().now_us()).await?;
     tx.commit().await?;
     cashier.advance(payment_id, None).await?;

@@ -2,7 +2,8 @@
 //! all. What an answer proves was decided in `finding`, where the payment goes is decided in `state`.
 
 use amends_participant::{Branch, Fault, Guard, Phase, Reason, Refusal, Settled};
-use sea_orm::{ActiveModelTrait, DatabaseTransaction, IntoActiveModel, Set};
+use amends_serve::store::LocalTransaction;
+use sea_orm::{IntoActiveModel, Set};
 
 use crate::entity::{AttemptState, attempt, encode, payment};
 use crate::finding::{Asked, Finding, Receipt};
@@ -31,7 +32,7 @@ pub async fn record(
     finding: Finding,
     second: Option<&Branch>,
 ) -> Result<Standing, Fault> {
-    let tx = guard.store().begin().await?;
+    let tx = guard.store().transaction().await?;
     guard.hold(&tx, &errand.branch).await?;
     let attempt = known_attempt(&tx, &errand.attempt_id).await?;
     let payment = known_payment(&tx, &attempt.payment_id).await?;
@@ -62,7 +63,7 @@ pub enum Told {
 /// One transaction B.
 pub struct Recording<'a> {
     /// The transaction.
-    pub tx: &'a DatabaseTransaction,
+    pub tx: &'a LocalTransaction,
     /// Settings about the processor.
     pub tuning: &'a Tuning,
     /// Now.
@@ -118,7 +119,7 @@ impl Recording<'_> {
         row.auth_code = Set(receipt.auth_code);
         row.duplicate = Set(receipt.duplicate);
         row.next_query_at_us = Set(None);
-        Ok(row.update(self.tx).await?)
+        Ok(self.tx.update(row).await?)
     }
 
     /// Moves a payment; `proof` is the attempt that succeeded.
@@ -136,7 +137,7 @@ impl Recording<'_> {
         if event == Event::Charged {
             row.captured = Set(*row.amount_minor.as_ref());
         }
-        let payment = row.update(self.tx).await?;
+        let payment = self.tx.update(row).await?;
         match to {
             State::InDoubt(Doubt::CaptureRefused) if self.told == Told::Processor => {
                 in_doubt::open(self.tx, &payment, Kind::CaptureRefused, self.now_us).await?;
@@ -222,7 +223,7 @@ impl Recording<'_> {
         row.queries = Set(queries);
         row.next_query_at_us =
             Set(Some(next.unwrap_or_else(|| later(self.now_us, self.tuning.in_doubt_every))));
-        let attempt = row.update(self.tx).await?;
+        let attempt = self.tx.update(row).await?;
         if next.is_none() {
             in_doubt::open(self.tx, &from.payment, Kind::PaymentUnknown, self.now_us).await?;
         }
@@ -241,7 +242,7 @@ impl Recording<'_> {
         row.queries = Set(queries);
         row.next_query_at_us =
             Set(Some(next.unwrap_or_else(|| later(self.now_us, self.tuning.in_doubt_every))));
-        let attempt = row.update(self.tx).await?;
+        let attempt = self.tx.update(row).await?;
         let payment = self.go(from.payment, Event::Unknown, None).await?;
         if next.is_none() {
             in_doubt::open(self.tx, &payment, Kind::PaymentUnknown, self.now_us).await?;
@@ -296,7 +297,7 @@ pub fn refusal(attempt: &attempt::Model) -> Refusal {
 /// Settles the forward call whose attempt has its outcome.
 pub async fn settle_forward(
     guard: &Guard,
-    tx: &DatabaseTransaction,
+    tx: &LocalTransaction,
     standing: &Standing,
     branch: &Branch,
 ) -> Result<(), Fault> {
@@ -316,7 +317,7 @@ pub async fn settle_forward(
 /// Settles the confirm or undo `second` if the payment has got where that wants it; says whether it has.
 pub async fn settle_second(
     guard: &Guard,
-    tx: &DatabaseTransaction,
+    tx: &LocalTransaction,
     payment: &payment::Model,
     second: &Branch,
 ) -> Result<bool, Fault> {

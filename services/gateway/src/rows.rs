@@ -4,10 +4,8 @@ use std::time::Duration;
 
 use amends_participant::{Branch, Fault, Reason, Refusal};
 use amends_proto::pay::gateway::v1::{PayResponse, PaymentState};
-use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, PaginatorTrait,
-    QueryFilter, Set,
-};
+use amends_serve::store::{LocalTransaction, Reads};
+use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, Set};
 
 use crate::entity::{AttemptState, attempt, encode, payment};
 use crate::psp_client::{Errand, psp_request};
@@ -17,48 +15,44 @@ use crate::tuning::later;
 use crate::validate::PaymentOrder;
 
 /// The payment of a branch.
-pub async fn payment_of_branch(
-    db: &impl ConnectionTrait,
-    branch: &Branch,
-) -> Result<Option<payment::Model>, DbErr> {
-    payment::Entity::find()
-        .filter(payment::Column::Gid.eq(branch.gid.as_str()))
-        .filter(payment::Column::BranchId.eq(branch.branch_id.as_str()))
-        .one(db)
-        .await
+pub async fn payment_of_branch(db: &impl Reads, branch: &Branch) -> Result<Option<payment::Model>, DbErr> {
+    db.one(
+        payment::Entity::find()
+            .filter(payment::Column::Gid.eq(branch.gid.as_str()))
+            .filter(payment::Column::BranchId.eq(branch.branch_id.as_str())),
+    )
+    .await
 }
 
 /// The payment of that id.
-pub async fn payment(db: &impl ConnectionTrait, payment_id: &str) -> Result<Option<payment::Model>, DbErr> {
-    payment::Entity::find().filter(payment::Column::PaymentId.eq(payment_id)).one(db).await
+pub async fn payment(db: &impl Reads, payment_id: &str) -> Result<Option<payment::Model>, DbErr> {
+    db.one(payment::Entity::find().filter(payment::Column::PaymentId.eq(payment_id))).await
 }
 
 /// A payment that its own rows name: its absence is a defect.
-pub async fn known_payment(db: &impl ConnectionTrait, payment_id: &str) -> Result<payment::Model, Fault> {
+pub async fn known_payment(db: &impl Reads, payment_id: &str) -> Result<payment::Model, Fault> {
     payment(db, payment_id).await?.ok_or_else(|| broken("a payment is gone"))
 }
 
 /// The attempt of that id, which is known to be there.
-pub async fn known_attempt(db: &impl ConnectionTrait, attempt_id: &str) -> Result<attempt::Model, Fault> {
-    let found = attempt::Entity::find().filter(attempt::Column::AttemptId.eq(attempt_id)).one(db).await?;
+pub async fn known_attempt(db: &impl Reads, attempt_id: &str) -> Result<attempt::Model, Fault> {
+    let found = db.one(attempt::Entity::find().filter(attempt::Column::AttemptId.eq(attempt_id))).await?;
     found.ok_or_else(|| broken("an attempt is gone"))
 }
 
 /// The attempt of a payment whose outcome is open; there is at most one.
-pub async fn open_attempt(
-    db: &impl ConnectionTrait,
-    payment_id: &str,
-) -> Result<Option<attempt::Model>, DbErr> {
-    attempt::Entity::find()
-        .filter(attempt::Column::PaymentId.eq(payment_id))
-        .filter(attempt::Column::NextQueryAtUs.is_not_null())
-        .one(db)
-        .await
+pub async fn open_attempt(db: &impl Reads, payment_id: &str) -> Result<Option<attempt::Model>, DbErr> {
+    db.one(
+        attempt::Entity::find()
+            .filter(attempt::Column::PaymentId.eq(payment_id))
+            .filter(attempt::Column::NextQueryAtUs.is_not_null()),
+    )
+    .await
 }
 
 /// Makes the payment of a forward call.
 pub async fn insert_payment(
-    tx: &DatabaseTransaction,
+    tx: &LocalTransaction,
     branch: &Branch,
     order: PaymentOrder,
     form: Form,
@@ -96,7 +90,7 @@ pub async fn insert_payment(
         updated_at_us: Set(now_us),
         ..Default::default()
     };
-    row.insert(tx).await
+    tx.insert(row).await
 }
 
 /// When and how an attempt begins its life.
@@ -110,7 +104,7 @@ pub enum Start {
 
 /// Makes an attempt for a payment. That of a forward op has the id that the payment keeps.
 pub async fn insert_attempt(
-    tx: &DatabaseTransaction,
+    tx: &LocalTransaction,
     payment: &payment::Model,
     op: PspOp,
     start: Start,
@@ -125,7 +119,7 @@ pub async fn insert_attempt(
     } else {
         let of_payment = attempt::Column::PaymentId.eq(payment.payment_id.as_str());
         let same_op = attempt::Column::Op.eq(op.as_str());
-        let earlier = attempt::Entity::find().filter(of_payment).filter(same_op).count(tx).await?;
+        let earlier = tx.count(attempt::Entity::find().filter(of_payment).filter(same_op)).await?;
         let id = request_id(&payment.payment_id, op, u32::try_from(earlier).unwrap_or(u32::MAX));
         id.ok_or_else(|| DbErr::Custom("a payment's id is no UUID".to_owned()))?
     };
@@ -145,7 +139,7 @@ pub async fn insert_attempt(
         created_at_us: Set(now_us),
         ..Default::default()
     };
-    row.insert(tx).await
+    tx.insert(row).await
 }
 
 /// What is sent for an attempt.

@@ -5,7 +5,8 @@ use crate::stock::{self, Shortage};
 use crate::validate::{self, Reserving};
 use amends_participant::{Branch, Call, Fault, Reason, Refusal};
 use amends_proto::pay::inventory::v1::{self as pb, ReserveRequest, ReserveResponse};
-use sea_orm::{ActiveValue::Set, ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter};
+use amends_serve::store::{LocalTransaction, Reads as _};
+use sea_orm::{ActiveValue::Set, ColumnTrait, DbErr, EntityTrait, QueryFilter};
 
 /// Sets all lines aside or takes them, or none; `event` is `TryReserve` or `Deduct`. Lines are taken in the order
 /// of their skus, so that two calls that want the same goods never wait for each other in a circle.
@@ -13,7 +14,7 @@ use sea_orm::{ActiveValue::Set, ColumnTrait, DatabaseTransaction, DbErr, EntityT
 /// # Errors
 /// Refused: bad input, an unknown sku, not enough of one.
 pub async fn reserve(
-    tx: &DatabaseTransaction,
+    tx: &LocalTransaction,
     call: Call<ReserveRequest>,
     event: Event,
 ) -> Result<ReserveResponse, Fault> {
@@ -24,7 +25,7 @@ pub async fn reserve(
         stock::shift(tx, line, event.movement()).await?.map_err(|shortage| short(line, &shortage))?;
     }
     let reservation_id = reserving.reservation_id.clone();
-    Entity::insert(row(reserving, &call.branch, call.now_us, state)).exec_without_returning(tx).await?;
+    tx.run(Entity::insert(row(reserving, &call.branch, call.now_us, state))).await?;
     Ok(ReserveResponse { reservation_id, state: wire(state).into() })
 }
 
@@ -34,7 +35,7 @@ pub async fn reserve(
 /// # Errors
 /// Broken, if the reservation is gone, has moved on, or the stock contradicts it: a second phase never refuses.
 pub async fn finish(
-    tx: &DatabaseTransaction,
+    tx: &LocalTransaction,
     call: Call<ReserveRequest>,
     event: Event,
 ) -> Result<ReserveResponse, Fault> {
@@ -77,29 +78,32 @@ fn row(reserving: Reserving, branch: &Branch, now_us: i64, state: State) -> Acti
     }
 }
 
-async fn find(tx: &DatabaseTransaction, branch: &Branch) -> Result<Option<Model>, DbErr> {
-    Entity::find()
-        .filter(Column::Gid.eq(branch.gid.as_str()))
-        .filter(Column::BranchId.eq(branch.branch_id.as_str()))
-        .one(tx)
-        .await
+async fn find(tx: &LocalTransaction, branch: &Branch) -> Result<Option<Model>, DbErr> {
+    tx.one(
+        Entity::find()
+            .filter(Column::Gid.eq(branch.gid.as_str()))
+            .filter(Column::BranchId.eq(branch.branch_id.as_str())),
+    )
+    .await
 }
 
 /// Writes the new state, if nobody changed the reservation since it was read.
-async fn save(tx: &DatabaseTransaction, reservation: &Model, to: State, now_us: i64) -> Result<(), Fault> {
+async fn save(tx: &LocalTransaction, reservation: &Model, to: State, now_us: i64) -> Result<(), Fault> {
     let change = ActiveModel {
         state: Set(to.as_str().to_owned()),
         version: Set(reservation.version + 1),
         updated_at_us: Set(now_us),
         ..ActiveModel::default()
     };
-    let updated = Entity::update_many()
-        .set(change)
-        .filter(Column::Seq.eq(reservation.seq))
-        .filter(Column::Version.eq(reservation.version))
-        .exec(tx)
+    let updated = tx
+        .run(
+            Entity::update_many()
+                .set(change)
+                .filter(Column::Seq.eq(reservation.seq))
+                .filter(Column::Version.eq(reservation.version)),
+        )
         .await?;
-    if updated.rows_affected == 1 {
+    if updated == 1 {
         return Ok(());
     }
     Err(Fault::NotYet(Refusal::new(Reason::Locked, "the reservation changed meanwhile")))

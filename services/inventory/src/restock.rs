@@ -4,7 +4,7 @@ use crate::queries::stock_to_wire;
 use crate::{stock, validate};
 use amends_participant::{Fault, Guard, Reason, Refusal, idempotency};
 use amends_proto::pay::inventory::v1::{RestockRequest, Stock};
-use sea_orm::DatabaseTransaction;
+use amends_serve::store::LocalTransaction;
 use tonic::{Request, Response, Status};
 
 /// Takes goods in; the sku is made if it is new.
@@ -17,7 +17,7 @@ pub async fn restock(guard: &Guard, request: Request<RestockRequest>) -> Result<
     idempotency::run(guard, request, &key, |tx, call| Box::pin(receive(tx, call.body))).await
 }
 
-async fn receive(tx: &DatabaseTransaction, goods: RestockRequest) -> Result<Stock, Fault> {
+async fn receive(tx: &LocalTransaction, goods: RestockRequest) -> Result<Stock, Fault> {
     let stock: Option<Model> = stock::receive(tx, &goods.sku, goods.quantity).await?;
     let full = || Refusal::new(Reason::AmountOutOfRange, format!("sku {} holds all it can", goods.sku));
     Ok(stock_to_wire(stock.ok_or_else(full)?))

@@ -4,15 +4,16 @@ use crate::state::{Event, IllegalTransition, Payment, State, next};
 use crate::validate::{self, Paying, Placing};
 use amends_participant::{Branch, Call, Fault, Reason, Refusal};
 use amends_proto::pay::order::v1::{self as pb, MarkPaidRequest, OrderResponse, PlaceRequest};
+use amends_serve::store::{LocalTransaction, Reads as _};
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ActiveValue::Set, ColumnTrait, Condition, DatabaseTransaction, EntityTrait, QueryFilter};
+use sea_orm::{ActiveValue::Set, ColumnTrait, Condition, EntityTrait, QueryFilter};
 
 /// Records a new order; `event` is `TryPlace` or `Place`.
 ///
 /// # Errors
 /// Refused: bad input, or the order id or the merchant's number is taken.
 pub async fn place(
-    tx: &DatabaseTransaction,
+    tx: &LocalTransaction,
     call: Call<PlaceRequest>,
     event: Event,
 ) -> Result<OrderResponse, Fault> {
@@ -20,9 +21,11 @@ pub async fn place(
     let state = next(None, event).map_err(|illegal| refused(&illegal))?;
     let (order_id, version) = (placing.order_id.clone(), 1);
     let (merchant_id, out_trade_no) = (placing.merchant_id.clone(), placing.out_trade_no.clone());
-    let inserted = Entity::insert(row(placing, &call.branch, call.now_us, state, version))
-        .on_conflict(OnConflict::new().do_nothing().to_owned())
-        .exec_without_returning(tx)
+    let inserted = tx
+        .run(
+            Entity::insert(row(placing, &call.branch, call.now_us, state, version))
+                .on_conflict(OnConflict::new().do_nothing().to_owned()),
+        )
         .await?;
     if inserted == 0 {
         return Err(taken(tx, &order_id, &merchant_id, &out_trade_no).await?.into());
@@ -35,7 +38,7 @@ pub async fn place(
 /// # Errors
 /// Broken, if the order is gone or was moved on by something else: a second phase never refuses.
 pub async fn finish(
-    tx: &DatabaseTransaction,
+    tx: &LocalTransaction,
     call: Call<PlaceRequest>,
     event: Event,
 ) -> Result<OrderResponse, Fault> {
@@ -56,10 +59,7 @@ pub async fn finish(
 /// # Errors
 /// Broken for everything else: it comes after the pivot and must not refuse, so that it succeeds at a later
 /// attempt once the cause is repaired.
-pub async fn mark_paid(
-    tx: &DatabaseTransaction,
-    call: Call<MarkPaidRequest>,
-) -> Result<OrderResponse, Fault> {
+pub async fn mark_paid(tx: &LocalTransaction, call: Call<MarkPaidRequest>) -> Result<OrderResponse, Fault> {
     let paying = validate::paying(call.body).map_err(Fault::Broken)?;
     let order = find(tx, &paying.order_id).await?;
     check_amount(&order, &paying)?;
@@ -81,10 +81,7 @@ pub async fn mark_paid(
 ///
 /// # Errors
 /// Broken, if another payment paid the order or it has moved on.
-pub async fn revert_paid(
-    tx: &DatabaseTransaction,
-    call: Call<MarkPaidRequest>,
-) -> Result<OrderResponse, Fault> {
+pub async fn revert_paid(tx: &LocalTransaction, call: Call<MarkPaidRequest>) -> Result<OrderResponse, Fault> {
     let order = find(tx, &call.body.order_id).await?;
     let event = Event::RevertPaid(payment(&order, &call.body.payment_id));
     let to = next(Some(order.state()?), event).map_err(|illegal| broken_by(&illegal))?;
@@ -130,14 +127,14 @@ fn row(placing: Placing, branch: &Branch, now_us: i64, state: State, version: i6
 
 /// Why an order could not be recorded: its number or its id is in use.
 async fn taken(
-    tx: &DatabaseTransaction,
+    tx: &LocalTransaction,
     order_id: &str,
     merchant_id: &str,
     out_trade_no: &str,
 ) -> Result<Refusal, Fault> {
     let same_number =
         Condition::all().add(Column::MerchantId.eq(merchant_id)).add(Column::OutTradeNo.eq(out_trade_no));
-    Ok(match Entity::find().filter(same_number).one(tx).await? {
+    Ok(match tx.one(Entity::find().filter(same_number)).await? {
         Some(_) => Refusal::new(Reason::DuplicateOutTradeNo, format!("{out_trade_no} is in use")),
         None => {
             Refusal::new(Reason::IllegalTransition, format!("order {order_id} exists with another number"))
@@ -145,17 +142,15 @@ async fn taken(
     })
 }
 
-async fn find(tx: &DatabaseTransaction, order_id: &str) -> Result<Model, Fault> {
-    Entity::find()
-        .filter(Column::OrderId.eq(order_id))
-        .one(tx)
+async fn find(tx: &LocalTransaction, order_id: &str) -> Result<Model, Fault> {
+    tx.one(Entity::find().filter(Column::OrderId.eq(order_id)))
         .await?
         .ok_or_else(|| broken(Reason::OrderNotFound, "no such order"))
 }
 
 /// Writes the new state, if nobody changed the order since it was read.
 async fn save(
-    tx: &DatabaseTransaction,
+    tx: &LocalTransaction,
     order: &Model,
     to: State,
     mut change: ActiveModel,
@@ -165,13 +160,15 @@ async fn save(
     change.state = Set(to.as_str().to_owned());
     change.version = Set(version);
     change.updated_at_us = Set(now_us);
-    let updated = Entity::update_many()
-        .set(change)
-        .filter(Column::Seq.eq(order.seq))
-        .filter(Column::Version.eq(order.version))
-        .exec(tx)
+    let updated = tx
+        .run(
+            Entity::update_many()
+                .set(change)
+                .filter(Column::Seq.eq(order.seq))
+                .filter(Column::Version.eq(order.version)),
+        )
         .await?;
-    if updated.rows_affected != 1 {
+    if updated != 1 {
         return Err(Fault::NotYet(Refusal::new(Reason::Locked, "the order changed meanwhile")));
     }
     Ok(OrderResponse { order_id: order.order_id.clone(), state: wire(to).into(), version })

@@ -10,12 +10,13 @@ use crate::state::{IllegalTransition, OpEvent, OpState};
 use crate::validate::Move;
 use amends_participant::{Branch, Call, Fault, Reason, Refusal};
 use amends_proto::pay::points::v1::{PointsRequest, PointsResponse};
-use sea_orm::{ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, DatabaseTransaction};
+use amends_serve::store::{LocalTransaction, Reads as _};
+use sea_orm::{ActiveValue::NotSet, ActiveValue::Set, ColumnTrait};
 use sea_orm::{EntityTrait, QueryFilter};
 
 /// TCC try, or SAGA action: freezes or burns points of a user who has them.
 pub async fn burn(
-    tx: &DatabaseTransaction,
+    tx: &LocalTransaction,
     call: Call<PointsRequest>,
     event: OpEvent,
 ) -> Result<PointsResponse, Fault> {
@@ -28,7 +29,7 @@ pub async fn burn(
 }
 
 /// TCC try: notes points to come; opens the user's purse if it is missing.
-pub async fn try_earn(tx: &DatabaseTransaction, call: Call<PointsRequest>) -> Result<PointsResponse, Fault> {
+pub async fn try_earn(tx: &LocalTransaction, call: Call<PointsRequest>) -> Result<PointsResponse, Fault> {
     let asked = Move::checked(&call.body)?;
     let account = purses::lock_or_open(tx, &asked.user_id, call.now_us).await?;
     let purse = purses::apply(account.purse(), OpEvent::TryEarn, asked.points)?;
@@ -37,7 +38,7 @@ pub async fn try_earn(tx: &DatabaseTransaction, call: Call<PointsRequest>) -> Re
 
 /// SAGA action behind the pivot: must not refuse, because the money is gone already. What it cannot do is a defect to
 /// repair; nothing is remembered, so the next retry succeeds.
-pub async fn earn(tx: &DatabaseTransaction, call: Call<PointsRequest>) -> Result<PointsResponse, Fault> {
+pub async fn earn(tx: &LocalTransaction, call: Call<PointsRequest>) -> Result<PointsResponse, Fault> {
     let asked = Move::checked(&call.body).map_err(Fault::Broken)?;
     let account = purses::lock_or_open(tx, &asked.user_id, call.now_us).await?;
     let purse = purses::apply(account.purse(), OpEvent::Earn, asked.points).map_err(Fault::Broken)?;
@@ -46,7 +47,7 @@ pub async fn earn(tx: &DatabaseTransaction, call: Call<PointsRequest>) -> Result
 
 /// Confirm, cancel or compensate: moves the branch's op and its user's purse on.
 pub async fn finish(
-    tx: &DatabaseTransaction,
+    tx: &LocalTransaction,
     call: Call<PointsRequest>,
     event: OpEvent,
 ) -> Result<PointsResponse, Fault> {
@@ -62,7 +63,7 @@ pub async fn finish(
 }
 
 async fn start(
-    tx: &DatabaseTransaction,
+    tx: &LocalTransaction,
     call: &Call<PointsRequest>,
     asked: &Move,
     kind: OpKind,
@@ -91,13 +92,14 @@ async fn start(
 }
 
 /// The op that the branch's forward call made.
-async fn find(tx: &DatabaseTransaction, branch: &Branch) -> Result<points_op::Model, Fault> {
-    points_op::Entity::find()
-        .filter(points_op::Column::Gid.eq(branch.gid.as_str()))
-        .filter(points_op::Column::BranchId.eq(branch.branch_id.as_str()))
-        .one(tx)
-        .await?
-        .ok_or_else(|| lost("the guard knows the branch, but it made no op"))
+async fn find(tx: &LocalTransaction, branch: &Branch) -> Result<points_op::Model, Fault> {
+    tx.one(
+        points_op::Entity::find()
+            .filter(points_op::Column::Gid.eq(branch.gid.as_str()))
+            .filter(points_op::Column::BranchId.eq(branch.branch_id.as_str())),
+    )
+    .await?
+    .ok_or_else(|| lost("the guard knows the branch, but it made no op"))
 }
 
 fn answer(op_id: String, state: OpState, purse: Purse) -> PointsResponse {

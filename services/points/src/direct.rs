@@ -6,11 +6,12 @@ use crate::purses;
 use crate::state::{OpEvent, OpState};
 use crate::validate::Grant;
 use amends_participant::Fault;
-use sea_orm::{ActiveValue::NotSet, ActiveValue::Set, DatabaseTransaction, DbErr};
+use amends_serve::store::LocalTransaction;
+use sea_orm::{ActiveValue::NotSet, ActiveValue::Set, DbErr};
 
 /// Gives points: a grant counts as earned, so debt takes its part first.
 pub async fn grant(
-    tx: &DatabaseTransaction,
+    tx: &LocalTransaction,
     grant: &Grant,
     op_id: String,
     now_us: i64,

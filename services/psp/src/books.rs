@@ -3,11 +3,9 @@
 
 use amends_proto::pay::psp::v1::{PspResult, PspStatus};
 use amends_serve::store::Store;
+use amends_serve::store::{LocalTransaction, Reads as _};
 use data_encoding::BASE32_NOPAD;
-use sea_orm::{
-    ActiveModelTrait, ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, IntoActiveModel, QueryFilter,
-    QueryOrder, Set,
-};
+use sea_orm::{ColumnTrait, DbErr, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, Set};
 use sha2::{Digest, Sha256};
 
 use crate::behaviour::Effect;
@@ -41,7 +39,7 @@ impl Books {
         behaviour: String,
         now_us: i64,
     ) -> Result<(PspResult, bool), DbErr> {
-        let tx = self.store.begin().await?;
+        let tx = self.store.transaction().await?;
         settle_due(&tx, now_us).await?;
         let result = match find(&tx, &call.request_id).await? {
             Some(row) => (repeat(&tx, row, call).await?, true),
@@ -53,7 +51,7 @@ impl Books {
 
     async fn first(
         &self,
-        tx: &DatabaseTransaction,
+        tx: &LocalTransaction,
         call: &MoneyCall,
         effect: &Effect,
         behaviour: String,
@@ -67,7 +65,7 @@ impl Books {
         };
         let due =
             delay.map(|delay| now_us.saturating_add(i64::try_from(delay.as_micros()).unwrap_or(i64::MAX)));
-        let row = self.blank(call, standing, behaviour, due, now_us).insert(tx).await?;
+        let row = tx.insert(self.blank(call, standing, behaviour, due, now_us)).await?;
         let row = match effect {
             Effect::Judge => judge(tx, row).await?,
             Effect::TurnDown(code) => turn_down(tx, row, code).await?,
@@ -119,7 +117,7 @@ impl Books {
 
     /// What became of a request.
     pub async fn query(&self, request_id: &str, now_us: i64) -> Result<PspResult, DbErr> {
-        let tx = self.store.begin().await?;
+        let tx = self.store.transaction().await?;
         settle_due(&tx, now_us).await?;
         let found = find(&tx, request_id).await?;
         tx.commit().await?;
@@ -128,7 +126,7 @@ impl Books {
 
     /// Forbids a request for ever, unless it was paid.
     pub async fn close(&self, request_id: &str, now_us: i64) -> Result<PspResult, DbErr> {
-        let tx = self.store.begin().await?;
+        let tx = self.store.transaction().await?;
         settle_due(&tx, now_us).await?;
         let found = find(&tx, request_id).await?;
         let result = match (state::close(found.as_ref().and_then(standing)), found) {
@@ -136,10 +134,10 @@ impl Books {
                 let mut row = row.into_active_model();
                 row.standing = Set(Standing::Closed.as_str().to_owned());
                 row.due_at_us = Set(None);
-                result(&row.update(&tx).await?)
+                result(&tx.update(row).await?)
             }
             (Closing::Forbid | Closing::Withdraw, _) => {
-                result(&self.forbidden(request_id, now_us).insert(&tx).await?)
+                result(&tx.insert(self.forbidden(request_id, now_us)).await?)
             }
             (Closing::Stands(_), Some(row)) => PspResult { duplicate: true, ..result(&row) },
             (Closing::Stands(_), None) => status_only(PspStatus::NotFound),
@@ -169,12 +167,14 @@ impl Books {
 }
 
 /// Carries out everything whose time has come, in the order in which it was due.
-pub async fn settle_due(tx: &DatabaseTransaction, now_us: i64) -> Result<(), DbErr> {
-    let due = request::Entity::find()
-        .filter(request::Column::DueAtUs.lte(now_us))
-        .order_by_asc(request::Column::DueAtUs)
-        .order_by_asc(request::Column::Seq)
-        .all(tx)
+pub async fn settle_due(tx: &LocalTransaction, now_us: i64) -> Result<(), DbErr> {
+    let due = tx
+        .all(
+            request::Entity::find()
+                .filter(request::Column::DueAtUs.lte(now_us))
+                .order_by_asc(request::Column::DueAtUs)
+                .order_by_asc(request::Column::Seq),
+        )
         .await?;
     for row in due {
         judge(tx, row).await?;
@@ -182,12 +182,12 @@ pub async fn settle_due(tx: &DatabaseTransaction, now_us: i64) -> Result<(), DbE
     Ok(())
 }
 
-async fn find(tx: &DatabaseTransaction, request_id: &str) -> Result<Option<request::Model>, DbErr> {
-    request::Entity::find().filter(request::Column::PspRequestId.eq(request_id)).one(tx).await
+async fn find(tx: &LocalTransaction, request_id: &str) -> Result<Option<request::Model>, DbErr> {
+    tx.one(request::Entity::find().filter(request::Column::PspRequestId.eq(request_id))).await
 }
 
 /// Decides a stored request on its merits and moves the money of its payment.
-async fn judge(tx: &DatabaseTransaction, row: request::Model) -> Result<request::Model, DbErr> {
+async fn judge(tx: &LocalTransaction, row: request::Model) -> Result<request::Model, DbErr> {
     let op = Op::parse(&row.op).ok_or_else(|| corrupt(&row))?;
     let payment = if op.opens_payment() { None } else { find(tx, &row.original_request_id).await? };
     let payment = payment.filter(|payment| payment.currency.is_empty() || payment.currency == row.currency);
@@ -202,10 +202,10 @@ async fn judge(tx: &DatabaseTransaction, row: request::Model) -> Result<request:
                 Some(payment) => {
                     let mut payment = payment.into_active_model();
                     set_money(&mut payment, money);
-                    payment.update(tx).await?;
+                    tx.update(payment).await?;
                 }
             }
-            done.update(tx).await
+            tx.update(done).await
         }
         Err(code) => turn_down(tx, row, code).await,
     }
@@ -216,11 +216,7 @@ fn set_money(row: &mut request::ActiveModel, money: Money) {
     row.kept_now = Set(money.kept);
 }
 
-async fn turn_down(
-    tx: &DatabaseTransaction,
-    row: request::Model,
-    code: &str,
-) -> Result<request::Model, DbErr> {
+async fn turn_down(tx: &LocalTransaction, row: request::Model, code: &str) -> Result<request::Model, DbErr> {
     let op = Op::parse(&row.op).ok_or_else(|| corrupt(&row))?;
     let standing = if op.opens_payment() { Standing::Declined } else { Standing::Refused };
     let mut row = row.into_active_model();
@@ -229,11 +225,11 @@ async fn turn_down(
     row.due_at_us = Set(None);
     row.txn_id = Set(None);
     row.auth_code = Set(None);
-    row.update(tx).await
+    tx.update(row).await
 }
 
 /// The same request id again: the first result, unless it is not the same request.
-async fn repeat(tx: &DatabaseTransaction, row: request::Model, call: &MoneyCall) -> Result<PspResult, DbErr> {
+async fn repeat(tx: &LocalTransaction, row: request::Model, call: &MoneyCall) -> Result<PspResult, DbErr> {
     let closed_unseen = row.op == Op::Close.as_str();
     if !closed_unseen && row.params_hash != call.params_hash() {
         tracing::warn!(psp_request_id = row.psp_request_id, "request id used again for another request");
@@ -242,7 +238,7 @@ async fn repeat(tx: &DatabaseTransaction, row: request::Model, call: &MoneyCall)
     let repeats = row.repeats;
     let mut row = row.into_active_model();
     row.repeats = Set(repeats.saturating_add(1));
-    let row = row.update(tx).await?;
+    let row = tx.update(row).await?;
     let late = row.standing == Standing::Late.as_str();
     let status = if late { PspStatus::Processing.into() } else { result(&row).status };
     Ok(PspResult { status, duplicate: !closed_unseen, ..result(&row) })

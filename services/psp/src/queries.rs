@@ -36,7 +36,7 @@ pub async fn facts(store: &Store, request: &FactsRequest, now_us: i64) -> Result
         limit if limit <= LARGEST_PAGE => limit,
         _ => return Err(FactsError::Limit),
     };
-    let tx = store.begin().await?;
+    let tx = store.transaction().await?;
     settle_due(&tx, now_us).await?;
     tx.commit().await?;
     let rows = request::Entity::find()

@@ -1,6 +1,7 @@
 //! Chooses the course of a call: script for the exact request; script for order, op and n-th call; ending of the card
 //! token (for later calls about a payment: the ending its token had); seeded profile. Scripts live in the store.
 
+use amends_serve::store::Reads as _;
 use amends_serve::store::Store;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
@@ -110,16 +111,16 @@ impl Scripts {
         if fitting.clone().one(self.store.reader()).await?.is_none() {
             return Ok(None);
         }
-        let tx = self.store.begin().await?;
+        let tx = self.store.transaction().await?;
         let mut chosen = None;
-        for row in fitting.all(&tx).await? {
+        for row in tx.all(fitting).await? {
             let seen = row.seen.saturating_add(1);
             if chosen.is_none() && (row.nth == 0 || row.nth == seen) {
                 chosen = Behaviour::parse(&row.behaviour).ok().map(|behaviour| (behaviour, seen));
             }
             let mut row = row.into_active_model();
             row.seen = Set(seen);
-            row.update(&tx).await?;
+            tx.update(row).await?;
         }
         tx.commit().await?;
         Ok(chosen.map(|(behaviour, seen)| Choice {
@@ -154,20 +155,23 @@ impl Scripts {
 
     /// How often this call was made by now, this one included.
     async fn count(&self, call: Call<'_>) -> Result<u32, DbErr> {
-        let tx = self.store.begin().await?;
+        let tx = self.store.transaction().await?;
         let key = (call.request_id.to_owned(), call.op.as_str().to_owned());
-        let calls = match call_count::Entity::find_by_id(key.clone()).one(&tx).await? {
+        let calls = match tx.one(call_count::Entity::find_by_id(key.clone())).await? {
             Some(row) => {
                 let calls = row.calls.saturating_add(1);
                 let mut row = row.into_active_model();
                 row.calls = Set(calls);
-                row.update(&tx).await?;
+                tx.update(row).await?;
                 calls
             }
             None => {
-                call_count::ActiveModel { psp_request_id: Set(key.0), op: Set(key.1), calls: Set(1) }
-                    .insert(&tx)
-                    .await?;
+                tx.insert(call_count::ActiveModel {
+                    psp_request_id: Set(key.0),
+                    op: Set(key.1),
+                    calls: Set(1),
+                })
+                .await?;
                 1
             }
         };
@@ -187,15 +191,16 @@ impl Scripts {
 
     /// Stores a rule; an older one for exactly the same calls goes.
     pub async fn set(&self, rule: Rule) -> Result<(), DbErr> {
-        let tx = self.store.begin().await?;
-        script::Entity::delete_many()
-            .filter(script::Column::PspRequestId.eq(&rule.request_id))
-            .filter(script::Column::OrderId.eq(&rule.order_id))
-            .filter(script::Column::Op.eq(&rule.op))
-            .filter(script::Column::Nth.eq(rule.nth))
-            .exec(&tx)
-            .await?;
-        script::ActiveModel {
+        let tx = self.store.transaction().await?;
+        tx.run(
+            script::Entity::delete_many()
+                .filter(script::Column::PspRequestId.eq(&rule.request_id))
+                .filter(script::Column::OrderId.eq(&rule.order_id))
+                .filter(script::Column::Op.eq(&rule.op))
+                .filter(script::Column::Nth.eq(rule.nth)),
+        )
+        .await?;
+        tx.insert(script::ActiveModel {
             psp_request_id: Set(rule.request_id),
             order_id: Set(rule.order_id),
             op: Set(rule.op),
@@ -203,8 +208,7 @@ impl Scripts {
             behaviour: Set(rule.behaviour),
             seen: Set(0),
             ..Default::default()
-        }
-        .insert(&tx)
+        })
         .await?;
         tx.commit().await
     }
@@ -216,10 +220,10 @@ impl Scripts {
 
     /// Forgets all scripts, counts and the profile that a script set.
     pub async fn reset(&self) -> Result<(), DbErr> {
-        let tx = self.store.begin().await?;
-        script::Entity::delete_many().exec(&tx).await?;
-        call_count::Entity::delete_many().exec(&tx).await?;
-        setting::Entity::delete_many().filter(setting::Column::Name.eq(PROFILE_SETTING)).exec(&tx).await?;
+        let tx = self.store.transaction().await?;
+        tx.run(script::Entity::delete_many()).await?;
+        tx.run(call_count::Entity::delete_many()).await?;
+        tx.run(setting::Entity::delete_many().filter(setting::Column::Name.eq(PROFILE_SETTING))).await?;
         tx.commit().await
     }
 }

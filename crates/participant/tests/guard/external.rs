@@ -4,7 +4,6 @@
 use amends_dtm::Op::{self, Action, Cancel, Compensate, Confirm, Try};
 use amends_participant::{Branch, Settled, Settlement};
 use amends_proto::pay::points::v1::PointsResponse;
-use sea_orm::TransactionTrait as _;
 use tokio::task::JoinHandle;
 
 use crate::client::{Caller, told};
@@ -107,7 +106,7 @@ async fn the_end_of_the_undo_is_the_end_of_a_call_that_is_still_outside() {
     let caller = world.caller("u");
     let first = go_outside(&world, &caller, Action).await;
     // The undo is settled by a worker while both calls are still outside.
-    let tx = world.store.begin().await.unwrap();
+    let tx = world.store.transaction().await.unwrap();
     let undo = branch(&caller, Compensate);
     assert_eq!(settle(&world, &tx, &undo, Settled::Done(said("undo"))).await, Settlement::Recorded);
     assert_eq!(settle(&world, &tx, &undo, Settled::Done(said("undo"))).await, Settlement::Earlier);
@@ -131,14 +130,12 @@ async fn a_worker_settles_what_a_crash_left_behind() {
     let caller = world.caller("u");
     let first = go_outside(&world, &caller, Try).await;
     let key = branch(&caller, Try);
-    let dropped = world.store.begin().await.unwrap();
+    let dropped = world.store.transaction().await.unwrap();
     assert_eq!(settle(&world, &dropped, &key, Settled::Done(said("worker"))).await, Settlement::Recorded);
     dropped.rollback().await.unwrap();
     assert_eq!(world.rows(&caller).await, "try=running", "settled only with the transaction around it");
-    let tx = world.store.begin().await.unwrap();
-    let nested = tx.begin().await.unwrap();
-    assert_eq!(settle(&world, &nested, &key, Settled::Done(said("worker"))).await, Settlement::Recorded);
-    nested.commit().await.unwrap();
+    let tx = world.store.transaction().await.unwrap();
+    assert_eq!(settle(&world, &tx, &key, Settled::Done(said("worker"))).await, Settlement::Recorded);
     tx.commit().await.unwrap();
     let answer = caller.earn(Try).await.unwrap();
     assert_eq!(answer.into_inner(), said("worker"));
@@ -151,7 +148,7 @@ async fn a_worker_settles_what_a_crash_left_behind() {
 async fn what_was_never_begun_cannot_be_settled() {
     let world = World::new().await;
     let caller = world.caller("u");
-    let tx = world.store.begin().await.unwrap();
+    let tx = world.store.transaction().await.unwrap();
     for op in Op::ALL {
         let settled = world.guard.settle(&tx, &branch(&caller, op), Settled::Done(said("never"))).await;
         assert!(settled.unwrap_err().to_string().starts_with("BROKEN|"), "{op}");
@@ -167,7 +164,7 @@ fn branch(caller: &Caller, op: Op) -> Branch {
 
 async fn settle(
     world: &World,
-    tx: &sea_orm::DatabaseTransaction,
+    tx: &amends_serve::store::LocalTransaction,
     branch: &Branch,
     settled: Settled<PointsResponse>,
 ) -> Settlement {

@@ -12,7 +12,8 @@ use amends_proto::pay::points::v1::{
     GetRequest, GrantRequest, ListAccountsResponse, ListOpsResponse, ListRequest, PointsAccount,
     PointsRequest, PointsResponse,
 };
-use sea_orm::{ConnectionTrait, DatabaseTransaction, Statement};
+use amends_serve::store::LocalTransaction;
+use sea_orm::{EntityTrait as _, Set, Statement};
 use tonic::{Request, Response, Status};
 
 use crate::client::Answer;
@@ -23,16 +24,33 @@ pub struct Points {
     pub desk: Desk,
 }
 
-async fn note(tx: &DatabaseTransaction, gid: &Gid, name: &str) -> Result<i64, Fault> {
-    tx.execute_unprepared(&format!("INSERT INTO effect(gid, name) VALUES ('{gid}', '{name}')")).await?;
-    let count = Statement::from_string(tx.get_database_backend(), "SELECT count(*) AS effects FROM effect");
-    let row = tx.query_one_raw(count).await?.expect("a count has one row");
-    Ok(row.try_get("", "effects")?)
+mod effect_row {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    #[sea_orm(table_name = "effect")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub gid: String,
+        pub name: String,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+async fn note(tx: &LocalTransaction, gid: &Gid, name: &str) -> Result<i64, Fault> {
+    let row = effect_row::ActiveModel { gid: Set(gid.to_string()), name: Set(name.to_owned()) };
+    tx.run(effect_row::Entity::insert(row)).await?;
+    let effects = tx.count(effect_row::Entity::find()).await?;
+    Ok(i64::try_from(effects).expect("few effects"))
 }
 
 /// Notes itself, then does what `user_id` says. The answer tells how many effects there were: run twice, it differs.
 async fn effect(
-    tx: &DatabaseTransaction,
+    tx: &LocalTransaction,
     call: Call<PointsRequest>,
     name: &'static str,
     desk: Desk,
@@ -44,7 +62,10 @@ async fn effect(
         "rate" => return Err(Fault::Refused(refusal(Reason::RateLimited))),
         "not_yet" => return Err(Fault::NotYet(refusal(Reason::UnderReview))),
         "broken" => return Err(Fault::Broken(refusal(Reason::Broken))),
-        "store" => tx.execute_unprepared("INSERT INTO nowhere VALUES (1)").await.map(|_| ())?,
+        "store" => {
+            let nowhere = Statement::from_string(tx.backend(), "INSERT INTO nowhere VALUES (1)");
+            tx.statement(nowhere).await.map(drop)?;
+        }
         "panic" => panic!("as asked"),
         "slow" => desk.pass().await,
         _ => {}
@@ -74,7 +95,7 @@ impl Points {
                 Outside::NeverLeft | Outside::Silent => (Settled::Withdrawn, Err(Fault::NotYet(no()))),
             };
             let b = async {
-                let tx = guard.store().begin().await?;
+                let tx = guard.store().transaction().await?;
                 guard.settle(&tx, &branch, settled).await?;
                 note(&tx, &branch.gid, &format!("{name}_b")).await?;
                 tx.commit().await?;
@@ -91,7 +112,7 @@ pub fn said(name: &str) -> PointsResponse {
 }
 
 async fn a(
-    tx: &DatabaseTransaction,
+    tx: &LocalTransaction,
     call: Call<PointsRequest>,
     name: &str,
 ) -> Result<Progress<(), PointsResponse>, Fault> {
@@ -104,7 +125,7 @@ async fn a(
 }
 
 async fn undo_a(
-    tx: &DatabaseTransaction,
+    tx: &LocalTransaction,
     call: Call<PointsRequest>,
     forward: ForwardState,
 ) -> Result<Progress<(), PointsResponse>, Fault> {

@@ -2,10 +2,8 @@
 
 use amends_participant::fields;
 use amends_proto::pay::gateway::v1::InDoubtAct;
-use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter,
-    QueryOrder, Set,
-};
+use amends_serve::store::{LocalTransaction, Reads};
+use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, Set};
 
 use crate::entity::{in_doubt_act, in_doubt_item};
 
@@ -47,13 +45,13 @@ impl Act {
 
 /// Writes down what `actor` does about an item, in the transaction in which it is done.
 pub async fn add(
-    tx: &DatabaseTransaction,
+    tx: &LocalTransaction,
     item: &in_doubt_item::Model,
     (actor, act): (&str, Act),
     detail: String,
     now_us: i64,
 ) -> Result<(), DbErr> {
-    in_doubt_act::ActiveModel {
+    tx.insert(in_doubt_act::ActiveModel {
         item_id: Set(item.item_id.clone()),
         at_us: Set(now_us),
         actor: Set(actor.to_owned()),
@@ -61,18 +59,19 @@ pub async fn add(
         token: Set(item.token),
         detail: Set(detail),
         ..Default::default()
-    }
-    .insert(tx)
+    })
     .await?;
     Ok(())
 }
 
 /// Everything that was done about an item, in order.
-pub async fn of(db: &impl ConnectionTrait, item_id: &str) -> Result<Vec<InDoubtAct>, DbErr> {
-    let rows = in_doubt_act::Entity::find()
-        .filter(in_doubt_act::Column::ItemId.eq(item_id))
-        .order_by_asc(in_doubt_act::Column::Seq)
-        .all(db)
+pub async fn of(db: &impl Reads, item_id: &str) -> Result<Vec<InDoubtAct>, DbErr> {
+    let rows = db
+        .all(
+            in_doubt_act::Entity::find()
+                .filter(in_doubt_act::Column::ItemId.eq(item_id))
+                .order_by_asc(in_doubt_act::Column::Seq),
+        )
         .await?;
     let told = |row: in_doubt_act::Model| InDoubtAct {
         at: Some(fields::timestamp(row.at_us)),

@@ -2,10 +2,8 @@
 //! the guard's rows with it. Decides nothing: what a statement means is `statement`'s affair.
 
 use amends_participant::{Fault, Reason, Refusal};
-use sea_orm::{
-    ActiveModelTrait, ColumnTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter,
-    QueryOrder, Set,
-};
+use amends_serve::store::{LocalTransaction, Reads as _};
+use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, Set};
 
 use super::statement::{Meaning, Statement, meaning};
 use crate::branch::hurry;
@@ -21,7 +19,7 @@ use crate::tuning::later;
 /// Carries out `statement` about the payment of an item. The caller holds the payment's lane.
 pub async fn carry_out(
     cashier: &Cashier,
-    tx: &DatabaseTransaction,
+    tx: &LocalTransaction,
     item: in_doubt_item::Model,
     statement: Statement,
     now_us: i64,
@@ -35,7 +33,7 @@ pub async fn carry_out(
         hurry(tx, &payment.payment_id, now_us).await?;
         let mut row = item.into_active_model();
         row.state = Set(OPEN.to_owned());
-        return Ok(row.update(tx).await?);
+        return Ok(tx.update(row).await?);
     }
     // Resolved before anything moves, or the move itself would close it in the processor's name.
     let watched = watched(tx, &payment, meaning).await?;
@@ -45,7 +43,7 @@ pub async fn carry_out(
     row.resolved_at_us = Set(Some(now_us));
     row.watch_next_us = Set(watched.as_ref().map(|_| later(now_us, cashier.tuning().in_doubt_every)));
     row.watched_request_id = Set(watched.unwrap_or_default());
-    let item = row.update(tx).await?;
+    let item = tx.update(row).await?;
     let recording = Recording {
         tx,
         tuning: cashier.tuning(),
@@ -106,11 +104,11 @@ async fn release(
     };
     let mut row = payment.into_active_model();
     row.undo_wanted = Set(true);
-    row.update(recording.tx).await?;
+    recording.tx.update(row).await?;
     Ok(())
 }
 
-async fn settle(cashier: &Cashier, tx: &DatabaseTransaction, standing: Standing) -> Result<(), Fault> {
+async fn settle(cashier: &Cashier, tx: &LocalTransaction, standing: Standing) -> Result<(), Fault> {
     let branch = errand(&standing.payment, &standing.attempt)?.branch;
     cashier.guard().hold(tx, &branch).await?;
     settle_forward(cashier.guard(), tx, &standing, &branch).await
@@ -119,7 +117,7 @@ async fn settle(cashier: &Cashier, tx: &DatabaseTransaction, standing: Standing)
 /// The request whose outcome is stated, for the processor's later word. A capture that the processor refused before the
 /// statement has had its word.
 async fn watched(
-    tx: &DatabaseTransaction,
+    tx: &LocalTransaction,
     payment: &payment::Model,
     meaning: Meaning,
 ) -> Result<Option<String>, Fault> {
@@ -133,11 +131,13 @@ async fn watched(
 }
 
 /// What the newest request asked for.
-async fn asked(tx: &DatabaseTransaction, payment: &payment::Model) -> Result<PspOp, Fault> {
-    let newest = attempt::Entity::find()
-        .filter(attempt::Column::PaymentId.eq(payment.payment_id.as_str()))
-        .order_by_desc(attempt::Column::Seq)
-        .one(tx)
+async fn asked(tx: &LocalTransaction, payment: &payment::Model) -> Result<PspOp, Fault> {
+    let newest = tx
+        .one(
+            attempt::Entity::find()
+                .filter(attempt::Column::PaymentId.eq(payment.payment_id.as_str()))
+                .order_by_desc(attempt::Column::Seq),
+        )
         .await?;
     newest.ok_or_else(|| broken("a payment without any request"))?.asked()
 }

@@ -12,10 +12,8 @@ use amends_participant::{Fault, Reason, Refusal, fields};
 use amends_proto::pay::gateway::v1::{
     ApproveResolutionRequest, ClaimInDoubtRequest, InDoubtItem, ProposeResolutionRequest, Resolution,
 };
-use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel,
-    QueryFilter, Set,
-};
+use amends_serve::store::{LocalTransaction, Reads};
+use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, Set};
 
 use crate::cashier::Cashier;
 use crate::entity::in_doubt_item;
@@ -42,7 +40,7 @@ type Acted = Result<InDoubtItem, Fault>;
 pub async fn claim(cashier: &Cashier, caller: &str, request: &ClaimInDoubtRequest) -> Acted {
     let ttl_us = lease::ttl_us(request.ttl_s)?;
     let (guard, item_id) = (cashier.guard(), fields::uuid7(&request.item_id, "item_id")?);
-    let tx = guard.store().begin().await?;
+    let tx = guard.store().transaction().await?;
     let now_us = guard.now_us();
     let item = unresolved(&tx, item_id).await?;
     let token = lease_of(&item).claim(caller, now_us)?;
@@ -52,7 +50,7 @@ pub async fn claim(cashier: &Cashier, caller: &str, request: &ClaimInDoubtReques
     row.holder = Set(caller.to_owned());
     row.token = Set(token);
     row.held_until_us = Set(now_us.saturating_add(ttl_us));
-    let item = row.update(&tx).await?;
+    let item = tx.update(row).await?;
     acts::add(&tx, &item, (caller, Act::Claimed), String::new(), now_us).await?;
     tx.commit().await?;
     told(cashier, item)
@@ -62,7 +60,7 @@ pub async fn claim(cashier: &Cashier, caller: &str, request: &ClaimInDoubtReques
 pub async fn propose(cashier: &Cashier, caller: &str, request: &ProposeResolutionRequest) -> Acted {
     let proposal = Proposal::checked(request)?;
     let (guard, item_id) = (cashier.guard(), fields::uuid7(&request.item_id, "item_id")?);
-    let tx = guard.store().begin().await?;
+    let tx = guard.store().transaction().await?;
     let now_us = guard.now_us();
     let item = unresolved(&tx, item_id).await?;
     if item.proposed_token == request.token && proposal.is_of(&item, caller) {
@@ -88,7 +86,7 @@ pub async fn propose(cashier: &Cashier, caller: &str, request: &ProposeResolutio
     row.proposed_token = Set(request.token);
     row.holder = Set(String::new());
     row.held_until_us = Set(0);
-    let item = row.update(&tx).await?;
+    let item = tx.update(row).await?;
     acts::add(&tx, &item, (caller, Act::Proposed), detail, now_us).await?;
     tx.commit().await?;
     told(cashier, item)
@@ -100,7 +98,7 @@ pub async fn approve(cashier: &Cashier, caller: &str, request: &ApproveResolutio
     let found = item(cashier.guard().store().reader(), item_id).await?;
     // Whoever talks to the processor about the payment is done before the statement counts.
     let held = cashier.lanes().hold(&found.payment_id).await;
-    let tx = cashier.guard().store().begin().await?;
+    let tx = cashier.guard().store().transaction().await?;
     let now_us = cashier.guard().now_us();
     let item = item(&tx, item_id).await?;
     if item.state == RESOLVED && item.approved_by == caller && item.approved_token == request.token {
@@ -124,7 +122,7 @@ pub async fn approve(cashier: &Cashier, caller: &str, request: &ApproveResolutio
     row.approved_token = Set(request.token);
     row.holder = Set(String::new());
     row.held_until_us = Set(0);
-    let item = row.update(&tx).await?;
+    let item = tx.update(row).await?;
     acts::add(&tx, &item, (caller, Act::Approved), detail, now_us).await?;
     let item = carry_out::carry_out(cashier, &tx, item, statement, now_us).await?;
     tx.commit().await?;
@@ -199,13 +197,13 @@ fn lease_of(item: &in_doubt_item::Model) -> Lease<'_> {
     Lease { holder: &item.holder, token: item.token, until_us: item.held_until_us }
 }
 
-async fn item(db: &impl ConnectionTrait, item_id: &str) -> Result<in_doubt_item::Model, Fault> {
+async fn item(db: &impl Reads, item_id: &str) -> Result<in_doubt_item::Model, Fault> {
     let found =
-        in_doubt_item::Entity::find().filter(in_doubt_item::Column::ItemId.eq(item_id)).one(db).await?;
+        db.one(in_doubt_item::Entity::find().filter(in_doubt_item::Column::ItemId.eq(item_id))).await?;
     found.ok_or_else(|| Refusal::new(Reason::PaymentNotFound, "no item in doubt has this id").into())
 }
 
-async fn unresolved(tx: &DatabaseTransaction, item_id: &str) -> Result<in_doubt_item::Model, Fault> {
+async fn unresolved(tx: &LocalTransaction, item_id: &str) -> Result<in_doubt_item::Model, Fault> {
     let item = item(tx, item_id).await?;
     match item.state.as_str() {
         OPEN | CLAIMED | PROPOSED => Ok(item),

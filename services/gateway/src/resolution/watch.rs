@@ -4,10 +4,8 @@
 use std::time::Duration;
 
 use amends_participant::Fault;
-use sea_orm::{
-    ActiveModelTrait, ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, IntoActiveModel, QueryFilter,
-    QueryOrder, QuerySelect, Set,
-};
+use amends_serve::store::LocalTransaction;
+use sea_orm::{ColumnTrait, DbErr, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, Set};
 
 use super::acts::{self, Act, PSP};
 use super::statement::{Later, Meaning, Statement, compare};
@@ -66,7 +64,7 @@ async fn listen(cashier: &Cashier, item: in_doubt_item::Model) -> Result<(), Fau
     let stated = stated(&item, attempt.asked()?)?;
     let finding = cashier.verify(&errand(&payment, &attempt)?).await;
     let now_us = cashier.guard().now_us();
-    let tx = cashier.guard().store().begin().await?;
+    let tx = cashier.guard().store().transaction().await?;
     take_in(cashier, &tx, item, (stated, &finding), now_us).await?;
     Ok(tx.commit().await?)
 }
@@ -85,7 +83,7 @@ fn stated(item: &in_doubt_item::Model, op: PspOp) -> Result<Meaning, Fault> {
 
 async fn take_in(
     cashier: &Cashier,
-    tx: &DatabaseTransaction,
+    tx: &LocalTransaction,
     item: in_doubt_item::Model,
     (stated, finding): (Meaning, &Finding),
     now_us: i64,
@@ -101,7 +99,7 @@ async fn take_in(
     let next_us = later(now_us, cashier.tuning().in_doubt_every);
     let mut row = item.into_active_model();
     row.watch_next_us = Set(said.is_none().then_some(next_us));
-    let item = row.update(tx).await?;
+    let item = tx.update(row).await?;
     if let Some(act) = said {
         let detail = format!("stated {}, the processor says {finding:?}", item.proposed);
         acts::add(tx, &item, (PSP, act), detail.chars().take(1_000).collect(), now_us).await?;

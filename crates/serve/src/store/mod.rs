@@ -1,5 +1,13 @@
 //! The database of a process, SQLite or PostgreSQL behind the same few calls. Knows no table.
 
+mod refusal;
+mod sqlite;
+mod transaction;
+mod turn;
+mod values;
+
+pub use transaction::{LocalTransaction, Reads, Row};
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +19,7 @@ use sea_orm::{
 };
 use sea_orm_migration::MigratorTrait;
 
-use crate::sqlite;
+use turn::Turns;
 
 /// Longest wait for the writer, for a lock of the database, for a connection: then the call says it is locked.
 pub const LOCK_WAIT: Duration = Duration::from_secs(2);
@@ -54,10 +62,16 @@ pub struct Store(Arc<Connections>);
 
 #[derive(Debug)]
 struct Connections {
-    file: Option<PathBuf>,
+    file: Option<File>,
     writer: DatabaseConnection,
     reader: DatabaseConnection,
     begin: TransactionOptions,
+}
+
+#[derive(Debug)]
+struct File {
+    path: PathBuf,
+    turns: Turns,
 }
 
 impl Store {
@@ -69,11 +83,12 @@ impl Store {
     /// The same; on PostgreSQL the sessions bear this name (`application_name`, at most 63 bytes).
     pub async fn open_as(url: &str, session: Option<&str>) -> Result<Store, StoreError> {
         let connections = if url.starts_with("sqlite:") {
-            let file = sqlite::path_of(url)?;
-            let (writer, reader) = sqlite::open(&file).await?;
+            let path = sqlite::path_of(url)?;
+            let (writer, reader) = sqlite::open(&path).await?;
+            let turns = Turns::open(&path)?;
             let mode = Some(SqliteTransactionMode::Immediate);
             Connections {
-                file: Some(file),
+                file: Some(File { path, turns }),
                 writer,
                 reader,
                 begin: TransactionOptions { sqlite_transaction_mode: mode, ..Default::default() },
@@ -94,7 +109,7 @@ impl Store {
 
     /// The file of an embedded database; `None` = it is a server's.
     pub fn file(&self) -> Option<&Path> {
-        self.0.file.as_deref()
+        self.0.file.as_ref().map(|file| file.path.as_path())
     }
 
     /// The connection that may write. On SQLite there is exactly one: whoever holds it in a transaction holds up
@@ -112,6 +127,16 @@ impl Store {
     /// Dropping it rolls back.
     pub async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
         self.0.writer.begin_with_options(self.0.begin).await
+    }
+
+    /// Begins a local transaction that may write, in the words of [`LocalTransaction`]; waits at most [`LOCK_WAIT`]
+    /// for its turn, see [`is_locked`]. On SQLite there is one at a time: whoever has it holds up all others, so never
+    /// await anything but the database meanwhile.
+    pub async fn transaction(&self) -> Result<LocalTransaction, DbErr> {
+        match &self.0.file {
+            Some(file) => Ok(file.turns.begin().await?.into()),
+            None => Ok(self.begin().await?.into()),
+        }
     }
 
     /// Whether other processes may write to it, too: on PostgreSQL, not on SQLite.
@@ -144,6 +169,9 @@ impl Store {
     /// Closes all connections, after the write-ahead log was folded into the file.
     pub async fn close(&self) -> Result<(), DbErr> {
         self.0.reader.close_by_ref().await?;
+        if let Some(file) = &self.0.file {
+            file.turns.close().await?;
+        }
         self.0.writer.close_by_ref().await
     }
 }
@@ -191,6 +219,16 @@ pub fn is_away(error: &DbErr) -> bool {
         // What was asked is at fault, not the way to the store.
         _ => false,
     }
+}
+
+/// A row of that key is there already.
+pub fn is_taken(error: &DbErr) -> bool {
+    use sea_orm::sqlx::Error;
+    let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) = error
+    else {
+        return false;
+    };
+    matches!(&**error, Error::Database(refused) if refused.is_unique_violation())
 }
 
 /// The call waited [`LOCK_WAIT`] for the writer or for a lock and did not get it; nothing was changed.

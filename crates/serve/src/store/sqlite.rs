@@ -8,19 +8,19 @@ use std::time::Duration;
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{ConnectOptions, Database, DatabaseConnection};
 
-use crate::store::{LOCK_WAIT, StoreError};
+use super::{LOCK_WAIT, StoreError};
 
 /// Readers beside the one writer. Reads of a page cost little; more would only compete for two cores.
 const READERS: u32 = 4;
 /// Longest wait for one of them: a burst of readers queues, it is not turned away like one who wants to write.
 const READ_WAIT: Duration = Duration::from_secs(10);
 /// Statements a connection keeps prepared: a service has some dozens.
-const PREPARED_STATEMENTS: usize = 256;
+pub(super) const PREPARED_STATEMENTS: usize = 256;
 /// Page cache of one connection, in KiB.
-const CACHE_KIB: u32 = 8 * 1024;
+pub(super) const CACHE_KIB: u32 = 8 * 1024;
 
 /// The file that `url` names, or why it names none.
-pub(crate) fn path_of(url: &str) -> Result<PathBuf, StoreError> {
+pub(super) fn path_of(url: &str) -> Result<PathBuf, StoreError> {
     let rest = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:")).unwrap_or(url);
     if rest.is_empty() || rest.contains(['?', '#']) || rest == ":memory:" {
         return Err(StoreError::Url(
@@ -31,7 +31,7 @@ pub(crate) fn path_of(url: &str) -> Result<PathBuf, StoreError> {
 }
 
 /// Opens writer and readers of the file, which is made with mode 0600 if it is not there (its folder: 0700).
-pub(crate) async fn open(path: &Path) -> Result<(DatabaseConnection, DatabaseConnection), StoreError> {
+pub(super) async fn open(path: &Path) -> Result<(DatabaseConnection, DatabaseConnection), StoreError> {
     make_private(path).map_err(|source| StoreError::File { path: path.to_owned(), source })?;
     let writer = connect(path, Access::Write).await?;
     let reader = connect(path, Access::Read).await?;
