@@ -89,11 +89,7 @@ impl Asking {
 
     /// By letters as they are written: LIKE is another on each store.
     fn holds(self, column: impl IntoIden + Iden + Copy + 'static, part: &str) -> Expr {
-        let find = match self.backend {
-            DbBackend::Postgres => "strpos",
-            DbBackend::Sqlite | DbBackend::MySql => "instr",
-            _ => "instr",
-        };
+        let find = if self.backend == DbBackend::Postgres { "strpos" } else { "instr" };
         Expr::expr(Func::cust(Alias::new(find)).arg(Expr::col(column)).arg(part)).gt(0)
     }
 

@@ -54,12 +54,11 @@ impl HistoryReader {
     pub async fn counts(&self) -> Result<Counts, DbErr> {
         use global_transaction::Column;
         let connection = self.connection();
-        let moment = match connection.get_database_backend() {
-            DbBackend::Postgres => {
-                let (level, access) = (IsolationLevel::RepeatableRead, AccessMode::ReadOnly);
-                connection.begin_with_config(Some(level), Some(access)).await?
-            }
-            _ => connection.begin().await?,
+        let moment = if connection.get_database_backend() == DbBackend::Postgres {
+            let (level, access) = (IsolationLevel::RepeatableRead, AccessMode::ReadOnly);
+            connection.begin_with_config(Some(level), Some(access)).await?
+        } else {
+            connection.begin().await?
         };
         let shapes: HashMap<i64, String> = shape::Entity::find()
             .select_only()

@@ -234,8 +234,10 @@ impl Look<'_> {
                 window.and_where(Expr::cust("codes <> ''"));
                 window.and_where(Expr::col(Column::Codes).eq(list.as_str()));
             }
-            Anchor::Status(status) => drop(window.and_where(Expr::col(Column::Status).eq(*status))),
-            Anchor::Shape(id) => drop(window.and_where(Expr::col(Column::Shape).eq(*id))),
+            // Our own words and numbers, and no bound values: how rare they are decides through which index to go, and
+            // PostgreSQL forgets it in a plan for whatever value.
+            Anchor::Status(status) => drop(window.and_where(Expr::cust(format!("status = '{status}'")))),
+            Anchor::Shape(id) => drop(window.and_where(Expr::cust(format!("shape = {id}")))),
         }
         if let Some(before) = self.before {
             window.and_where(Expr::col(Column::Gid).lt(before));
