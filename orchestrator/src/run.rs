@@ -1,7 +1,7 @@
 //! The orchestrator's process: store, coordinator, engine, two servers, drain. A table of contents.
 
 use crate::api::{Addresses, Desk, MAX_WATCHERS, OperationsService, TransactionsService, Watchers};
-use crate::attention::{Listing, Outbox};
+use crate::attention::{Listing, Outbox, Webhook};
 use crate::config::{API_PORT, Args};
 use crate::coordinator::{AbsentDtm, Coordinator, Coordinators, DtmCoordinator};
 use crate::engine::{Auditor, Engine, EngineParts, EngineTimes, LaneBook, Lanes};
@@ -17,11 +17,14 @@ use amends_proto::amends::v1::relay_server::RelayServer;
 use amends_proto::amends::v1::transactions_server::TransactionsServer;
 use amends_serve::grpc::{self, MAX_MESSAGE_BYTES};
 use amends_serve::listener;
+use amends_serve::store::Store;
 use anyhow::Context as _;
 use futures::FutureExt as _;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::watch::channel;
+use tokio::task::JoinSet;
 use tonic::service::Routes;
 
 /// Its name, and that of its database.
@@ -47,17 +50,8 @@ pub async fn run(args: Args, shutdown: impl Future<Output = ()> + Send) -> anyho
     let api_listener = listener::bind(args.process.listen_or(API_PORT)).await?;
 
     let lane_book = Arc::new(LaneBook::open(store.clone(), lanes.clone()).await.context("read the lanes")?);
-    let mut seat = if store.is_shared() {
-        let reached = args.replica_addresses(relay_address, api_listener.local_addr()?)?;
-        Seat::take(&args.process.database_url(ROLE), replica, &reached).await?
-    } else {
-        Seat::alone()
-    };
-    let desk = Desk {
-        listing: Listing::new(store.clone()),
-        outbox: Outbox::new(store.clone()),
-        webhook: webhook.is_some(),
-    };
+    let mut seat = take_seat(&args, &store, replica, (relay_address, api_listener.local_addr()?)).await?;
+    let desk = desk(&store, webhook.as_ref());
     let (history, tenure) = (seat.history(store), seat.tenure.clone());
     let writer = history.writer.clone();
     let coordinators = coordinators(&args, dtm.as_ref(), &args.relay_url(relay_address))?;
@@ -73,11 +67,8 @@ pub async fn run(args: Args, shutdown: impl Future<Output = ()> + Send) -> anyho
     tokio::spawn(Arc::clone(&engine).follow_holds());
     let book = Arc::clone(&lane_book);
     let follow = tokio::spawn(async move { book.follow().await });
-    let mut watch = tokio::spawn(Arc::clone(&engine).watch());
     let notices = args.webhook.clone().run(webhook, desk.outbox.clone(), writer.clone(), unix_us);
-    let mut notices = tokio::spawn(notices);
-    let mut audit = tokio::spawn(Auditor::new(Arc::clone(&engine), args.audit.settings()).run());
-
+    let mut parts = parts(&engine, &args, notices);
     if let Some(policy) = args.retention.policy() {
         tokio::spawn(Retention::new(policy, engine.history().reader.clone(), unix_us).run());
     }
@@ -106,18 +97,46 @@ pub async fn run(args: Args, shutdown: impl Future<Output = ()> + Send) -> anyho
     // A part that died without a word must not leave a process behind that looks well: a restart is safe.
     tokio::select! {
         served = async { futures::try_join!(relay, api) } => drop(served?),
-        ended = &mut watch => anyhow::bail!("the silence watch ended: {ended:?}"),
-        ended = &mut notices => anyhow::bail!("the sender of notices ended: {ended:?}"),
-        ended = &mut audit => anyhow::bail!("the auditor ended: {ended:?}"),
+        Some(ended) = parts.join_next() => anyhow::bail!("a part ended: {ended:?}"),
         () = writer.ended() => anyhow::bail!("the history writer ended"),
         () = seat.tenure.lapsed() => anyhow::bail!("the lease ended: other replicas take over"),
     }
     follow.abort();
-    watch.abort();
-    audit.abort();
-    notices.abort();
+    parts.shutdown().await;
     seat.leave().await;
     Ok(())
+}
+
+async fn take_seat(
+    args: &Args,
+    store: &Store,
+    replica: String,
+    (relay, api): (SocketAddr, SocketAddr),
+) -> anyhow::Result<Seat> {
+    if !store.is_shared() {
+        return Ok(Seat::alone());
+    }
+    let reached = args.replica_addresses(relay, api)?;
+    Ok(Seat::take(&args.process.database_url(ROLE), replica, &reached).await?)
+}
+
+fn desk(store: &Store, webhook: Option<&Webhook>) -> Desk {
+    let (listing, outbox) = (Listing::new(store.clone()), Outbox::new(store.clone()));
+    Desk { listing, outbox, webhook: webhook.is_some() }
+}
+
+/// What goes on for as long as the process does, each by its name.
+fn parts(
+    engine: &Arc<Engine>,
+    args: &Args,
+    notices: impl Future<Output = ()> + Send + 'static,
+) -> JoinSet<&'static str> {
+    let auditor = Auditor::new(Arc::clone(engine), args.audit.settings());
+    let mut parts = JoinSet::new();
+    parts.spawn(Arc::clone(engine).watch().map(|_| "the silence watch"));
+    parts.spawn(auditor.run().map(|_| "the auditor"));
+    parts.spawn(notices.map(|()| "the sender of notices"));
+    parts
 }
 
 fn coordinators(args: &Args, dtm: Option<&DtmEndpoints>, relay: &str) -> anyhow::Result<Coordinators> {
