@@ -1,7 +1,7 @@
 //! One line per event, with the duration of what it ends. Pure: needs the steps and the events so far, calls nobody.
 use super::{method, op, plain_reason, unix_us};
 use crate::output::{Paint, Tone};
-use amends_proto::amends::v1::{Event, Step};
+use amends_proto::amends::v1::{Act, Event, Step};
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
@@ -55,7 +55,21 @@ fn line(event: &Event, step: Option<&Step>, took_us: Option<i64>) -> String {
             let _ = write!(line, "  {word}");
         }
     }
+    if let Some(act) = &event.act {
+        line.push_str(&by(act));
+    }
     line.trim_end().to_owned()
+}
+
+/// Who did it, where a person did.
+fn by(act: &Act) -> String {
+    let mut text = format!("  by {}", act.subject);
+    for (word, value) in [("approved by", &act.approved_by), ("for", &act.owner), ("see", &act.reference)] {
+        if !value.is_empty() {
+            let _ = write!(text, ", {word} {value}");
+        }
+    }
+    text
 }
 
 fn tone(event: &Event) -> Tone {

@@ -137,7 +137,7 @@ impl Engine {
     /// Nobody is held up for a participant that is away: DTM's loop may have others to call (dtm.md D13).
     fn hold(&self, live: &Live, at: OpRef) -> Duration {
         let lane = self.lanes().get(&live.plan.steps()[at.step].participant);
-        if lane.is_some_and(Lane::is_shut) {
+        if lane.is_some_and(Lane::is_shut) || self.held(live, at.step).is_some() {
             return Duration::ZERO;
         }
         match at.op {

@@ -2,7 +2,7 @@
 //! it is refused. Reads no clock, no store and calls nobody; must not know who may act.
 
 use super::undo_decided;
-use crate::history::{Act, Cause, Deadlines, Fact, Resolution, Standing, State, Verdict};
+use crate::history::{Act, Cause, Deadlines, Fact, Resolution, Standing, State, Verdict, bounded};
 use crate::plan::{OpRef, Plan, StepIndex};
 use amends_dtm::Op;
 
@@ -174,7 +174,10 @@ pub fn resolve(plan: &Plan, state: &State, said: &Statement) -> Result<Vec<Fact>
 fn is_so_already(state: &State, at: OpRef, outcome: Resolution) -> bool {
     let op = state.op(at);
     match (at.op, outcome) {
-        (Op::Action | Op::Try, Resolution::Refused) => state.undoing() && op.last_code == RESOLVED,
+        (Op::Action | Op::Try, Resolution::Refused) => {
+            let stated = state.cause().is_some_and(|cause| cause.text().starts_with(RESOLVED));
+            stated && !state.after_commit && op.standing == Standing::Waiting
+        }
         (Op::Action | Op::Try | Op::Confirm, Resolution::Succeeded) => op.standing == Standing::Succeeded,
         (Op::Confirm, Resolution::Refused) => op.standing == Standing::Refused,
         (Op::Compensate | Op::Cancel, Resolution::Compensated) => {
@@ -185,8 +188,8 @@ fn is_so_already(state: &State, at: OpRef, outcome: Resolution) -> bool {
     }
 }
 
-/// What the fold notes of an op whose outcome was stated.
-const RESOLVED: &str = "RESOLVED";
+/// How the cause begins of what is taken back by somebody's word.
+const RESOLVED: &str = "RESOLVED|";
 
 fn forward(plan: &Plan, state: &State, at: OpRef, outcome: Resolution) -> Result<(), Denied> {
     let before = |step: StepIndex| state.steps[step].forward.standing == Standing::Succeeded;
@@ -274,7 +277,7 @@ fn approved(state: &State, said: &Statement) -> Result<Approved, Denied> {
 }
 
 fn facts(plan: &Plan, state: &State, at: OpRef, outcome: Resolution, act: Act) -> Vec<Fact> {
-    let cause = Cause::Refused(format!("RESOLVED|{}", act.reason));
+    let cause = Cause::Refused(bounded(&format!("{RESOLVED}{}", act.reason)));
     let mut facts = vec![Fact::OperatorResolved { at, outcome, act }];
     match (at.op, outcome) {
         (Op::Action | Op::Try, Resolution::Refused) => facts.push(undo_decided(plan, cause)),

@@ -5,6 +5,7 @@ pub mod graphs;
 mod lanes;
 mod own;
 mod policies;
+mod injected;
 mod steering;
 pub mod world;
 

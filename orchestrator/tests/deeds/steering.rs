@@ -14,6 +14,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tonic::Code;
 
+/// Where many are played at the same time.
+pub const PATIENT: Duration = Duration::from_secs(60);
 /// Longer than any test waits: whatever goes on earlier was woken.
 const NEVER_MS: i32 = 600_000;
 
@@ -33,7 +35,7 @@ impl World {
         self.within(async move { engine.retry_now(&live, seen, at, &Act::of("ann", "now")).await }).await
     }
 
-    async fn resolve(&self, live: &Arc<Live>, at: OpRef, outcome: Resolution) -> Result<bool, ActError> {
+    pub async fn resolve(&self, live: &Arc<Live>, at: OpRef, outcome: Resolution) -> Result<bool, ActError> {
         let act = Act { evidence: "the bank says so".into(), ..Act::of("ann", "the bank says so") };
         self.state_it(live, Statement { at, outcome, act, approval: Approval::One }).await
     }
@@ -44,14 +46,18 @@ impl World {
     }
 
     async fn hold(&self, on: Held) {
+        self.hold_by(on, Deadlines::Stop).await;
+    }
+
+    pub async fn hold_by(&self, on: Held, deadlines: Deadlines) {
         let engine = Arc::clone(&self.engine);
         let act = Act::of("ann", "maintenance");
         let since_us = engine.now_us();
-        let hold = Hold { on, since_us, deadlines: Deadlines::Stop, act, ended: None };
+        let hold = Hold { on, since_us, deadlines, act, ended: None };
         assert!(self.within(async move { engine.begin_hold(&hold).await }).await.unwrap());
     }
 
-    async fn release(&self, on: Held) {
+    pub async fn release(&self, on: Held) {
         let engine = Arc::clone(&self.engine);
         let act = Act::of("bob", "over");
         assert!(self.within(async move { engine.end_hold(&on, &act).await }).await.unwrap());
@@ -87,6 +93,10 @@ fn op(step: usize, op: Op) -> OpRef {
 fn slow(policy: &mut StepPolicy) {
     policy.initial_interval_ms = NEVER_MS;
     policy.max_interval_ms = NEVER_MS;
+}
+
+pub fn is_succeeded(at: OpRef) -> impl Fn(&State) -> bool {
+    move |state| state.op(at).standing == Standing::Succeeded
 }
 
 fn waits(at: OpRef) -> impl Fn(&State) -> bool {

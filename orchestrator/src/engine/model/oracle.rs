@@ -3,7 +3,7 @@
 
 use super::participants::{Effect, Memory, Participants};
 use super::shape::Shape;
-use crate::history::{Cause, End, Event, Fact};
+use crate::history::{Cause, End, Event, Fact, Resolution};
 use crate::plan::{Mode, OpRef};
 use amends_dtm::Op;
 
@@ -18,6 +18,10 @@ fn is_forward(op: Op) -> bool {
     matches!(op, Op::Action | Op::Try)
 }
 
+fn is_undo(fact: &Fact) -> bool {
+    matches!(fact, Fact::AbortDecided(_) | Fact::UndoDecided(_) | Fact::UndoAfterCommit(_))
+}
+
 impl Oracle<'_> {
     fn facts(&self) -> impl DoubleEndedIterator<Item = &Fact> {
         self.events.iter().map(|event| &event.fact)
@@ -25,14 +29,16 @@ impl Oracle<'_> {
 
     fn cause(&self) -> Option<&Cause> {
         self.facts().find_map(|fact| match fact {
-            Fact::AbortDecided(cause) | Fact::UndoDecided(cause) => Some(cause),
+            Fact::AbortDecided(cause) | Fact::UndoDecided(cause) | Fact::UndoAfterCommit(cause) => {
+                Some(cause)
+            }
             Fact::Started | Fact::Registered(_) | Fact::SubmitDecided | Fact::Committed => None,
             Fact::AttemptStarted { .. } | Fact::AttemptSucceeded { .. } | Fact::AttemptRefused { .. } => None,
             Fact::AttemptUnknown { .. } | Fact::Parked { .. } | Fact::Skipped { .. } => None,
             Fact::CancelRequested(_) | Fact::AttentionOpened { .. } | Fact::AttentionClosed { .. } => None,
             Fact::Paused { .. } | Fact::Resumed(_) | Fact::OperatorRetry { .. } => None,
             Fact::OperatorProposed { .. } | Fact::OperatorResolved { .. } => None,
-            Fact::OperatorAcknowledged { .. } | Fact::UndoAfterCommit(_) => None,
+            Fact::OperatorAcknowledged { .. } => None,
             Fact::Finished(_) => None,
         })
     }
@@ -43,10 +49,28 @@ impl Oracle<'_> {
 
     /// A forward op counts as succeeded if that was recorded before any decision against it.
     fn succeeded(&self, step: usize, wanted: fn(Op) -> bool) -> bool {
-        let before_undo =
-            self.facts().take_while(|fact| !matches!(fact, Fact::AbortDecided(_) | Fact::UndoDecided(_)));
-        let is_it = |fact: &Fact| matches!(fact, Fact::AttemptSucceeded { at, .. } if at.step == step && wanted(at.op));
-        before_undo.into_iter().any(is_it)
+        let before_undo = self.facts().take_while(|fact| !is_undo(fact));
+        let is_it = |at: &OpRef| at.step == step && wanted(at.op);
+        before_undo.into_iter().any(|fact| {
+            matches!(fact, Fact::AttemptSucceeded { at, .. } if is_it(at))
+                || matches!(fact, Fact::OperatorResolved { at, outcome: Resolution::Succeeded, .. } if is_it(at))
+        })
+    }
+
+    /// A cancel that counts wakes.
+    fn is_paused(&self) -> bool {
+        let mut cancels = true;
+        self.facts().fold(false, |paused, fact| match fact {
+            Fact::Paused { .. } => true,
+            Fact::Resumed(_) | Fact::Finished(_) => false,
+            Fact::AbortDecided(Cause::Cancelled(_)) | Fact::UndoDecided(Cause::Cancelled(_)) if cancels => {
+                false
+            }
+            fact => {
+                cancels &= !is_undo(fact);
+                paused
+            }
+        })
     }
 
     fn end(&self) -> Option<End> {
@@ -56,6 +80,7 @@ impl Oracle<'_> {
     /// A participant is about to be called.
     pub fn may_be_called(&self, at: OpRef, forward_in_flight: bool) {
         assert_eq!(self.end(), None, "{at:?} is called after the end");
+        assert!(!self.is_paused(), "{at:?} is called in a pause");
         match at.op {
             Op::Action | Op::Try => {
                 assert!(self.cause().is_none(), "{at:?} is called after the undo decision");
@@ -114,16 +139,14 @@ impl Oracle<'_> {
 
     /// Whether a person is needed: a refusal behind the pivot is the only thing that may stop it.
     pub fn may_be_stuck(&self) -> bool {
-        self.facts().any(
-            |fact| matches!(fact, Fact::AttemptRefused { at, .. } if self.shape.is_behind_pivot(at.step)),
-        )
+        let stuck = |at: &OpRef| self.shape.is_behind_pivot(at.step) && !self.succeeded(at.step, is_forward);
+        self.facts().any(|fact| matches!(fact, Fact::AttemptRefused { at, .. } if stuck(at)))
     }
 
     /// Seqs have no gap, one decision stands, and nothing follows the end.
     pub fn history_is_sound(&self) {
         assert!(self.events.iter().zip(1..).all(|(event, seq)| event.seq == seq), "a gap: {:?}", self.events);
-        let decisions =
-            self.facts().filter(|fact| matches!(fact, Fact::AbortDecided(_) | Fact::UndoDecided(_)));
+        let decisions = self.facts().filter(|fact| is_undo(fact));
         assert!(decisions.count() <= 1, "decided twice: {:?}", self.events);
         let ends = self.facts().filter(|fact| matches!(fact, Fact::Finished(_))).count();
         let last = matches!(self.facts().next_back(), Some(Fact::Finished(_)));

@@ -54,6 +54,14 @@ impl Participants {
         }
     }
 
+    /// A person does what it did not, or finds that it is done.
+    pub fn do_by_hand(&mut self, step: usize) {
+        if !matches!(self.memory[step], Memory::Done) {
+            self.memory[step] = Memory::Done;
+            self.effects.push(Effect::Applied(step));
+        }
+    }
+
     fn forward(&mut self, step: usize) -> Said {
         match self.memory[step] {
             Memory::Nothing if self.refuses[step] => {

@@ -2,6 +2,7 @@
 //! What an attempt records is that of `op`, what a crash leaves is what was recorded.
 
 mod ending;
+mod steering;
 
 use super::oracle::Oracle;
 use super::participants::{Participants, Said};
@@ -15,7 +16,7 @@ use amends_dtm::Op;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What so many cases must have met that their passing means something.
-pub const MUST_BE_SEEN: [&str; 9] = [
+pub const MUST_BE_SEEN: [&str; 11] = [
     "succeeded",
     "failed",
     "cancelled",
@@ -25,6 +26,8 @@ pub const MUST_BE_SEEN: [&str; 9] = [
     "ghost ran",
     "late success",
     "undone beside each other",
+    "paused",
+    "resolved",
 ];
 
 /// The ops that this process runs.
@@ -152,6 +155,10 @@ impl<'a> Run<'a> {
             Act::DtmAborts => self.dtm_aborts = self.shape.on_dtm && !self.dtm_confirms,
             Act::Settle { taken } => self.settle(taken),
             Act::Crash => self.crash(),
+            Act::Pause => self.pause(),
+            Act::Resume => self.resume(),
+            Act::Retry(nth) => self.retry_now(nth),
+            Act::State { step, op, outcome } => self.state_outcome(step, op, outcome),
         }
     }
 
@@ -222,13 +229,21 @@ impl<'a> Run<'a> {
     }
 
     fn unwanted(&self, at: OpRef) -> bool {
-        self.state.end.is_some() || (self.state.undoing() && at.op != self.plan.undo_op())
+        let turned = self.state.undoing() && at.op != self.plan.undo_op();
+        self.state.end.is_some() || turned || self.state.op(at).ended_us > 0
+    }
+
+    fn forward_succeeded(&self, step: usize) -> bool {
+        self.state.steps[step].forward.standing == Standing::Succeeded
     }
 
     fn attempt(&mut self, at: OpRef) {
         let Some(Flight::Idle(attempts)) = self.running.get(&at).copied() else { return };
         if self.unwanted(at) {
             self.running.remove(&at);
+            return;
+        }
+        if self.state.paused.is_some() {
             return;
         }
         let attempt = attempts + 1;
@@ -298,6 +313,13 @@ impl<'a> Run<'a> {
         if !recorded {
             facts.push(Fact::AttemptStarted { at, attempt });
         }
+        if self.state.op(at).ended_us > 0 {
+            // It has an outcome from elsewhere: nothing follows from this one.
+            facts.push(outcome);
+            self.record(facts);
+            self.running.remove(&at);
+            return;
+        }
         let refused = matches!(outcome, Fact::AttemptRefused { .. });
         let succeeded = matches!(outcome, Fact::AttemptSucceeded { .. });
         facts.push(outcome);
@@ -307,8 +329,7 @@ impl<'a> Run<'a> {
         if succeeded && self.is_forward(at) && self.state.undoing() {
             self.seen.insert("late success");
         }
-        let tried =
-            |step: usize| step == at.step || self.state.steps[step].forward.standing == Standing::Succeeded;
+        let tried = |step: usize| step == at.step || self.forward_succeeded(step);
         let last_try = succeeded && at.op == Op::Try && self.state.verdict == Verdict::Open;
         if last_try && (0..self.shape.count()).all(tried) {
             facts.push(Fact::SubmitDecided);
@@ -403,7 +424,8 @@ impl<'a> Run<'a> {
                     assert!(named.contains(&at), "{at:?} may begin and is not named");
                 }
                 Decision::Reply(Answer::InProgress) => {
-                    let waits = self.running.keys().any(|it| *it == at || self.is_forward(*it));
+                    let at_it = |it: &OpRef| *it == at || self.is_forward(*it) || it.op == Op::Confirm;
+                    let waits = self.running.keys().any(at_it);
                     assert!(!named.contains(&at) || waits, "{at:?} is named and waits for nobody");
                 }
                 Decision::Run(_) | Decision::Skip(_) => {}

@@ -1,6 +1,7 @@
 //! Random cases: a plan's shape, what its participants will do, and what the scheduler does. Everything is an index
 //! that is read modulo what there is, so that a case stays a case while it is shrunk.
 
+use crate::history::Resolution;
 use crate::plan::{Mode, Plan, samples};
 use amends_dtm::BranchId;
 use proptest::prelude::*;
@@ -75,6 +76,14 @@ pub enum Act {
     Settle { taken: bool },
     /// The process dies and comes back.
     Crash,
+    /// Somebody stops all attempts.
+    Pause,
+    /// Attempts go on.
+    Resume,
+    /// Somebody ends a wait.
+    Retry(usize),
+    /// Two people state the outcome of an op.
+    State { step: usize, op: usize, outcome: Resolution },
 }
 
 /// All cases.
@@ -101,11 +110,16 @@ fn act() -> impl Strategy<Value = Act> {
         24 => (nth.clone(), fate).prop_map(|(call, fate)| Act::Deliver(call, fate)),
         3 => nth.clone().prop_map(Act::Ghost),
         1 => Just(Act::Cancel),
-        1 => nth.prop_map(Act::GiveUp),
+        1 => nth.clone().prop_map(Act::GiveUp),
         1 => Just(Act::TryPhaseOver),
         1 => Just(Act::DtmAborts),
         4 => any::<bool>().prop_map(|taken| Act::Settle { taken }),
         2 => Just(Act::Crash),
+        1 => Just(Act::Pause),
+        2 => Just(Act::Resume),
+        1 => nth.clone().prop_map(Act::Retry),
+        4 => (nth.clone(), nth, prop::sample::select(Resolution::ALL.to_vec()))
+            .prop_map(|(step, op, outcome)| Act::State { step, op, outcome }),
     ]
 }
 

@@ -13,6 +13,7 @@ impl Run<'_> {
             if self.state.end.is_some() && self.running.is_empty() {
                 break;
             }
+            self.resume();
             self.settle(true);
             for at in next_ops(&self.plan, &self.state) {
                 self.claim(at);
