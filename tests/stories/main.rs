@@ -10,6 +10,7 @@ mod in_doubt;
 mod outcomes;
 mod reading;
 mod repeats;
+mod resolution;
 mod starting;
 
 mod zz_end;

@@ -11,14 +11,17 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// When the gateways of all worlds ask about an unknown outcome: much earlier than in earnest.
-const GATEWAY: [&str; 6] = [
+/// How the gateways of all worlds are set up: they ask about an unknown outcome much earlier than in earnest.
+const GATEWAY: [&str; 8] = [
     "--query-schedule",
     "150ms,300ms,600ms,1s,1s,1s,1s,1s,1s,1s",
     "--in-doubt-query-ms",
     "1000",
     "--psp-queries-per-s",
     "500",
+    // Every payment of a story is resolved by two people.
+    "--approve-above",
+    "10",
 ];
 
 /// How to start a world.
