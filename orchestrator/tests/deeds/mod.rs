@@ -1,5 +1,6 @@
 //! What the engine does on either coordinator, whichever the test binary names.
 
+mod errands;
 mod explain;
 pub mod graphs;
 mod lanes;
