@@ -51,6 +51,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Repeated and reminding calls to the coordinator in flight (design.md §2, Times).
 const AT_ONCE: usize = 64;
+/// The same of what has ended: when hundreds do at once, because their participant is back, nobody waits for DTM to know.
+const ENDINGS_AT_ONCE: usize = 4;
 /// Between two tries to read a store that is away.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// Life of a plan MAC: longer than any retry or dispute (payments-domain.md §2 keeps guard rows as long).
@@ -105,6 +107,8 @@ pub struct Engine {
     holds: Holds,
     coordinator_away: AtomicBool,
     turns: Arc<Semaphore>,
+    /// Turns of what has ended here and not there: whatever still runs comes first.
+    endings: Semaphore,
 }
 
 impl Engine {
@@ -117,6 +121,7 @@ impl Engine {
             holds: Holds::default(),
             coordinator_away: AtomicBool::new(false),
             turns: Arc::new(Semaphore::new(AT_ONCE)),
+            endings: Semaphore::new(ENDINGS_AT_ONCE),
         })
     }
 

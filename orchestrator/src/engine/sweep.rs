@@ -254,11 +254,13 @@ impl Engine {
         tokio::spawn(async move {
             let mut wait = silence::FIRST;
             for _ in 0..LAST_REMINDERS {
+                let Ok(turn) = engine.endings.acquire().await else { break };
                 match engine.status_of(&live).await {
                     Some(None | Some(CoordinatorStatus::Succeed | CoordinatorStatus::Failed)) => break,
                     Some(Some(status)) => engine.remind(&live, status).await,
                     None => {}
                 }
+                drop(turn);
                 tokio::time::sleep(wait).await;
                 wait *= LAST_FACTOR;
             }
