@@ -54,6 +54,7 @@ const WAITING: usize = 100;
 /// (embedded); each has a round in turn, again and again. A row compares an orchestrator with raw DTM: one on DTM with
 /// raw DTM on the same store, the embedded one with raw DTM on every store.
 #[derive(Debug, clap::Args)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct Bench {
     /// Short rounds: about eight minutes in all, instead of half an hour
     #[arg(long)]

@@ -14,6 +14,7 @@ pub struct Serve {
 }
 
 #[derive(clap::Subcommand)]
+#[allow(clippy::large_enum_variant, reason = "a process has one, from its start to its end")]
 enum Role {
     /// The order service
     Order(amends_order::Args),

@@ -56,9 +56,9 @@ fn text(told: &StatsResponse) -> String {
 fn duration(seconds: i64) -> String {
     match seconds {
         ..=119 => format!("{seconds} s"),
-        ..=7_199 => format!("{} min", seconds / 60),
-        ..=172_799 => format!("{} h", seconds / 3_600),
-        _ => format!("{} d", seconds / 86_400),
+        120..=7_199 => format!("{} min", seconds / 60),
+        7_200..=172_799 => format!("{} h", seconds / 3_600),
+        172_800.. => format!("{} d", seconds / 86_400),
     }
 }
 

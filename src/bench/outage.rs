@@ -128,13 +128,13 @@ pub async fn measure(
     let through = Arc::new(Through::new(&one.address, Deed::Noop(Case::Saga2.shape()), &one.witness).await?);
     let mut runs = Vec::new();
     for _ in 0..course.runs {
-        let quiet_p99_ms = p99_ms(others(&through, Ends::After(course.quiet)).await?)?;
+        let quiet_p99_ms = p99_ms(&others(&through, Ends::After(course.quiet)).await?)?;
         let (ends, done) = Ends::with();
         let beside = Arc::clone(&through);
         let others = tokio::spawn(async move { others(&beside, ends).await });
         let (started, ended_after) = outage(&through, &mut quay, course.away).await?;
         done.store(true, Ordering::SeqCst);
-        runs.push(Run { quiet_p99_ms, outage_p99_ms: p99_ms(others.await??)?, started, ended_after });
+        runs.push(Run { quiet_p99_ms, outage_p99_ms: p99_ms(&others.await??)?, started, ended_after });
     }
     let quiet_p99_ms = median(runs.iter().map(|run| run.quiet_p99_ms));
     let outage_p99_ms = median(runs.iter().map(|run| run.outage_p99_ms));
@@ -234,7 +234,7 @@ async fn others(through: &Arc<Through>, ends: Ends) -> anyhow::Result<Histogram<
     Ok(all)
 }
 
-fn p99_ms(times: Histogram<u64>) -> anyhow::Result<f64> {
+fn p99_ms(times: &Histogram<u64>) -> anyhow::Result<f64> {
     ensure!(!times.is_empty(), "the others did nothing");
     Ok(f64::from(u32::try_from(times.value_at_quantile(0.99))?) / 1_000.0)
 }

@@ -69,7 +69,7 @@ const SAGAS: [Wrong<StartSagaRequest>; 33] = [
     ("after", INVALID, |it| it.steps[1].after = vec!["b".into()]),
     ("after", PAN, |it| it.steps[1].after = vec![CARD_NUMBER.into()]),
     ("retry", INVALID, |it| {
-        it.steps[1].retry = Some(RetryPolicy { max_attempts: -1, ..RetryPolicy::default() })
+        it.steps[1].retry = Some(RetryPolicy { max_attempts: -1, ..RetryPolicy::default() });
     }),
     ("compensate_retry", INVALID, |it| {
         it.steps[1].compensate_retry = Some(RetryPolicy { factor_percent: 1, ..RetryPolicy::default() });

@@ -99,7 +99,10 @@ impl Desk<'_, '_> {
             };
             let answer = self.0.shop.world.clients().operations.resolve(by("carol", request)).await;
             match answer {
-                Ok(answer) => Some(assert!(!answer.into_inner().awaiting_approval)),
+                Ok(answer) => {
+                    assert!(!answer.into_inner().awaiting_approval);
+                    Some(())
+                }
                 // It is being asked at this very moment.
                 Err(status) if status.code() == tonic::Code::FailedPrecondition => None,
                 Err(status) => panic!("resolve: {status}"),

@@ -89,7 +89,8 @@ const IMPURE: &[&str] =
 const WITHOUT_SERVICES: &[&str] =
     &["attention/", "engine/", "history/", "coordinator/", "api/", "plan.rs", "relay.rs", "run.rs"];
 /// Parts that a definition may use, and that therefore know none.
-const WITHOUT_DEFINITIONS: &[&str] = &["attention/", "engine/", "history/", "coordinator/", "plan.rs", "relay.rs"];
+const WITHOUT_DEFINITIONS: &[&str] =
+    &["attention/", "engine/", "history/", "coordinator/", "plan.rs", "relay.rs"];
 
 fn breaches(files: &[Source], judge: impl Fn(&Source) -> Option<String>) -> Vec<String> {
     files.iter().filter_map(|file| Some(format!("{}: {}", file.path, judge(file)?))).collect()

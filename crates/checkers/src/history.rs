@@ -43,8 +43,13 @@ pub(crate) async fn list(
     let statuses: Vec<i32> = statuses.iter().map(|status| (*status).into()).collect();
     pages("global transactions", |page_token| {
         let mut client = client.clone();
-        let request =
-            ListRequest { statuses: statuses.clone(), attention_only: false, page_size: PAGE, page_token, filter: String::new() };
+        let request = ListRequest {
+            statuses: statuses.clone(),
+            attention_only: false,
+            page_size: PAGE,
+            page_token,
+            filter: String::new(),
+        };
         async move {
             let answer = client.list(request).await?.into_inner();
             Ok((answer.transactions, answer.next_page_token))

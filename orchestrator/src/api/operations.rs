@@ -2,18 +2,19 @@
 
 use super::attention::{Acknowledging, Desk};
 use super::error::ApiError;
-use super::transactions::{caller, undropped};
 use super::stats::Figures;
 use super::steering::Helm;
+use super::transactions::{caller, undropped};
 use super::{bulk, explain, lanes, payloads, steering};
 use crate::engine::{Engine, LaneBook};
 use crate::errands::Errands;
+use amends_proto::amends::v1 as pb;
 use amends_proto::amends::v1::operations_server::Operations;
 use amends_proto::amends::v1::{
-    AcknowledgeRequest, AcknowledgeResponse, ListAttentionRequest, ListAttentionResponse, CoordinatorBranch, CoordinatorViewRequest, CoordinatorViewResponse, Endpoint, ExplainRequest,
-    ExplainResponse, PayloadsRequest, PayloadsResponse, TopologyRequest, TopologyResponse,
+    AcknowledgeRequest, AcknowledgeResponse, CoordinatorBranch, CoordinatorViewRequest,
+    CoordinatorViewResponse, Endpoint, ExplainRequest, ExplainResponse, ListAttentionRequest,
+    ListAttentionResponse, PayloadsRequest, PayloadsResponse, TopologyRequest, TopologyResponse,
 };
-use amends_proto::amends::v1 as pb;
 use amends_proto::amends::v1::{LanesRequest, LanesResponse, SetLaneRequest, SetLaneResponse};
 use std::sync::Arc;
 use tonic::{Request, Response, Status};
@@ -156,7 +157,10 @@ impl Operations for OperationsService {
         Ok(Response::new(lanes::set(&self.engine, &self.lane_book, subject, request.into_inner()).await?))
     }
 
-    async fn retry(&self, request: Request<pb::RetryRequest>) -> Result<Response<pb::GlobalTransaction>, Status> {
+    async fn retry(
+        &self,
+        request: Request<pb::RetryRequest>,
+    ) -> Result<Response<pb::GlobalTransaction>, Status> {
         let (helm, asked) = self.helm(request)?;
         Ok(Response::new(undropped(async move { helm.retry(asked).await }).await?))
     }
@@ -166,7 +170,10 @@ impl Operations for OperationsService {
         Ok(Response::new(undropped(async move { helm.pause(asked).await }).await?))
     }
 
-    async fn resume(&self, request: Request<pb::ResumeRequest>) -> Result<Response<pb::PauseResponse>, Status> {
+    async fn resume(
+        &self,
+        request: Request<pb::ResumeRequest>,
+    ) -> Result<Response<pb::PauseResponse>, Status> {
         let (helm, asked) = self.helm(request)?;
         Ok(Response::new(undropped(async move { helm.resume(asked).await }).await?))
     }

@@ -1,8 +1,8 @@
 //! The engine: brings every global transaction to its end. Runs ops through lanes, records their outcomes, wakes
 //! the coordinator, and recovers what a crash interrupted. Must not know definitions or the API.
 
-mod acts;
 mod acknowledge;
+mod acts;
 mod answer;
 mod auditor;
 mod cache;
@@ -30,12 +30,12 @@ pub use decide::{Answer, Decision, InFlight, decide, next_ops};
 pub use feed::Subscription;
 pub use holds::{HeldBack, Holds};
 pub use lanes::{
-    AddressError, Hindrance, Lane, LaneBook, LaneChange, LaneError, LaneSettings, LaneView, Lanes, Phase, Reset,
-    SettingsError, code_name,
+    AddressError, Hindrance, Lane, LaneBook, LaneChange, LaneError, LaneSettings, LaneView, Lanes, Phase,
+    Reset, SettingsError, code_name,
 };
 pub use live::{Happened, Live};
-pub use steer::{Approval, Denied, Statement};
 pub use op::{Done, Judgement, Limit, Retry};
+pub use steer::{Approval, Denied, Statement};
 pub use waits::{Rule, Scope, Wait, Waiting, Waits, Why};
 
 use crate::coordinator::Coordinators;
@@ -305,10 +305,7 @@ impl Engine {
                 match outcome {
                     Cancelled::Decided => {
                         let cause = Cause::Cancelled(act.reason.clone());
-                        vec![
-                            Fact::CancelRequested(act.clone()).into(),
-                            undo_decided(plan, cause).into(),
-                        ]
+                        vec![Fact::CancelRequested(act.clone()).into(), undo_decided(plan, cause).into()]
                     }
                     Cancelled::Already | Cancelled::PivotInFlight | Cancelled::PastPivot => Vec::new(),
                 }

@@ -33,15 +33,21 @@ fn said(at: OpRef, outcome: Resolution) -> Statement {
     Statement { at, outcome, act: Act::of("ann", "proof"), approval: Approval::One }
 }
 
+/// What happened, the op, what is stated of it, and the facts or the refusal that it leads to.
+type Case<'a> = (&'a [Fact], OpRef, Resolution, Result<&'a [&'a str], &'a str>);
+
 fn kinds(facts: &[Fact]) -> Vec<&'static str> {
-    let kind = |fact: &Fact| match fact {
-        Fact::OperatorResolved { .. } => "resolved",
-        Fact::OperatorProposed { .. } => "proposed",
-        Fact::UndoDecided(_) => "undo",
-        Fact::AbortDecided(_) => "abort",
-        Fact::UndoAfterCommit(_) => "undo_after_commit",
-        Fact::AttentionClosed { .. } => "closed",
-        other => panic!("unexpected {other:?}"),
+    let kind = |fact: &Fact| {
+        let kinds = [
+            (matches!(fact, Fact::OperatorResolved { .. }), "resolved"),
+            (matches!(fact, Fact::OperatorProposed { .. }), "proposed"),
+            (matches!(fact, Fact::UndoDecided(_)), "undo"),
+            (matches!(fact, Fact::AbortDecided(_)), "abort"),
+            (matches!(fact, Fact::UndoAfterCommit(_)), "undo_after_commit"),
+            (matches!(fact, Fact::AttentionClosed { .. }), "closed"),
+        ];
+        let found = kinds.into_iter().find_map(|(is, kind)| is.then_some(kind));
+        found.unwrap_or_else(|| panic!("unexpected {fact:?}"))
     };
     facts.iter().map(kind).collect()
 }
@@ -52,7 +58,7 @@ fn an_action_is_resolved_where_it_could_have_run() {
     use Resolution::{Compensated, Refused, Succeeded};
     let plan = samples::plan(Mode::Saga, 3, Some(1));
     let [first, pivot, behind] = [0, 1, 2].map(|step| op(step, Op::Action));
-    let cases: [(&[Fact], OpRef, Resolution, Result<&[&str], &str>); 14] = [
+    let cases: [Case<'_>; 14] = [
         (&[unknown(first)], first, Succeeded, Ok(&["resolved"])),
         (&[unknown(first)], first, Refused, Ok(&["resolved", "undo"])),
         (&[], first, Succeeded, Ok(&["resolved"])),

@@ -2,8 +2,8 @@
 //! Knows how they are stored; decides nothing.
 
 use super::entity::{event, global_transaction, plan};
-use crate::plan::Plan;
 use super::reader::{HistoryReader, Loaded, ReadError, Row};
+use crate::plan::Plan;
 use sea_orm::{ColumnTrait as _, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _};
 use std::collections::HashMap;
 

@@ -23,13 +23,13 @@ pub(super) fn check(services: &Services, plan: &Plan, step: StepIndex) -> Vec<Fi
     findings
 }
 
-fn finding(plan: &Plan, at: OpRef, (weight, kind): (Weight, Kind), what: String) -> Finding {
+fn finding(plan: &Plan, at: OpRef, (weight, kind): (Weight, Kind), what: &str) -> Finding {
     let what = format!("{}: {what}", at.op.as_str());
     Finding { weight, kind, step: label(plan, at.step), what }
 }
 
 fn method(services: &Services, plan: &Plan, at: OpRef) -> Result<MethodDescriptor, Finding> {
-    let wrong = |weight, what| Err(finding(plan, at, (weight, Kind::Method), what));
+    let wrong = |weight, what: String| Err(finding(plan, at, (weight, Kind::Method), &what));
     let name = plan.method(at);
     let (service, word) = name.split_once('/').unwrap_or((name, ""));
     let Some(service) = services.service(service) else {
@@ -58,5 +58,5 @@ fn request(plan: &Plan, at: OpRef, method: &MethodDescriptor, forward: &MethodDe
         let types = format!("it takes a {}, the forward op a {}", wanted.full_name(), sent.full_name());
         other.then_some(types)
     });
-    misfit.map(|what| finding(plan, at, (Weight::Refusal, Kind::Request), what))
+    misfit.map(|what| finding(plan, at, (Weight::Refusal, Kind::Request), &what))
 }

@@ -116,29 +116,29 @@ pub fn definitions(grounds: &Grounds<'_>) -> Vec<Report> {
 #[must_use]
 pub fn saga(grounds: &Grounds<'_>, request: &StartSagaRequest) -> Report {
     let steps: Vec<OwnStep<'_>> = request.steps.iter().map(OwnStep::from).collect();
-    let named = request.steps.iter().map(|step| step.participant.as_str());
+    let named: Vec<&str> = request.steps.iter().map(|step| step.participant.as_str()).collect();
     let size = prost::Message::encoded_len(request);
-    own(grounds, Mode::Saga, (&steps, request.timeout_ms), named.collect(), size)
+    own(grounds, Mode::Saga, (&steps, request.timeout_ms), &named, size)
 }
 
 /// Checks a TCC of the caller's own.
 #[must_use]
 pub fn tcc(grounds: &Grounds<'_>, request: &StartTccRequest) -> Report {
     let steps: Vec<OwnStep<'_>> = request.steps.iter().map(OwnStep::from).collect();
-    let named = request.steps.iter().map(|step| step.participant.as_str());
+    let named: Vec<&str> = request.steps.iter().map(|step| step.participant.as_str()).collect();
     let size = prost::Message::encoded_len(request);
-    own(grounds, Mode::Tcc, (&steps, request.timeout_ms), named.collect(), size)
+    own(grounds, Mode::Tcc, (&steps, request.timeout_ms), &named, size)
 }
 
 fn own(
     grounds: &Grounds<'_>,
     mode: Mode,
     (steps, timeout_ms): (&[OwnStep<'_>], i32),
-    named: Vec<&str>,
+    named: &[&str],
     size: usize,
 ) -> Report {
     let none = Any::default();
-    let order = order(grounds, mode, &none, grounds.participants.unwrap_or(&named));
+    let order = order(grounds, mode, &none, grounds.participants.unwrap_or(named));
     let planned = own::plan(&order, steps, Terms { reuse: Reuse::Always, timeout_ms });
     let mut report = report(grounds, own::NAME, mode, planned);
     report.findings.extend(shape::request(size));

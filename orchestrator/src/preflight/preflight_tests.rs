@@ -24,13 +24,16 @@ fn step(name: &str) -> SagaStep {
 }
 
 /// What is found in a SAGA of two steps once its second one is changed.
-fn found(change: impl FnOnce(&mut SagaStep)) -> Vec<(Weight, Kind, String)> {
+fn found(change: impl FnOnce(&mut SagaStep)) -> Findings {
     let mut steps = vec![step("a"), step("b")];
     change(&mut steps[1]);
     let request = StartSagaRequest { steps, ..StartSagaRequest::default() };
     let report = saga(&grounds(&Services::of_this_build()), &request);
     report.findings.into_iter().map(|it| (it.weight, it.kind, format!("{} {}", it.step, it.what))).collect()
 }
+
+/// What a preflight finds.
+type Findings = Vec<(Weight, Kind, String)>;
 
 #[test]
 fn every_definition_passes_in_both_modes() {
@@ -67,7 +70,7 @@ fn sound_steps_have_nothing_found() {
 #[test]
 fn each_refusal_names_the_step() {
     let b = "02 (`b`) pay.points.v1.PointsService/";
-    let table: [(Kind, String, Vec<(Weight, Kind, String)>); 5] = [
+    let table: [(Kind, String, Findings); 5] = [
         (
             Kind::Method,
             format!("{b}Earnn action: `pay.points.v1.PointsService` has no method `Earnn`"),
@@ -109,7 +112,7 @@ fn each_refusal_names_the_step() {
 
 #[test]
 fn what_is_perhaps_not_meant_is_a_warning() {
-    let table: [(Kind, &str, Vec<(Weight, Kind, String)>); 4] = [
+    let table: [(Kind, &str, Findings); 4] = [
         (
             Kind::Method,
             "`trip.v1.Hotel` is not described",

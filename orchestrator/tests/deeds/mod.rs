@@ -3,10 +3,10 @@
 mod errands;
 mod explain;
 pub mod graphs;
+mod injected;
 mod lanes;
 mod own;
 mod policies;
-mod injected;
 mod steering;
 pub mod world;
 

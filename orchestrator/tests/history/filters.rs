@@ -53,7 +53,8 @@ const STATUSES: [&str; 6] = ["accepted", "running", "compensating", "succeeded",
 fn subject(n: i64) -> (Subject, i64) {
     let started_us = NOW - n * 7 * MINUTE - n;
     let number = u64::try_from(started_us / 1_000).unwrap();
-    let random: [u8; 10] = std::array::from_fn(|i| u8::try_from((n * 31 + i64::try_from(i).unwrap() * 7) % 256).unwrap());
+    let random: [u8; 10] =
+        std::array::from_fn(|i| u8::try_from((n * 31 + i64::try_from(i).unwrap() * 7) % 256).unwrap());
     let gid = uuid::Builder::from_unix_timestamp_millis(number, &random).into_uuid().to_string();
     let status = if n % 3 == 0 { pick(&STATUSES, n / 3) } else { "succeeded" };
     let open = STATUSES[..3].contains(&status);

@@ -65,7 +65,8 @@ impl House {
         });
         let (stop, stopping) = watch::channel(false);
         let service = |stopping| {
-            let times = StepTimes { pivot_timeout_ms: 1_000, try_timeout_ms: 1_000, transaction_timeout_ms: 0 };
+            let times =
+                StepTimes { pivot_timeout_ms: 1_000, try_timeout_ms: 1_000, transaction_timeout_ms: 0 };
             TransactionsService::new(Arc::clone(&engine), times, Watchers::new(room, stopping))
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -60,16 +60,14 @@ impl Oracle<'_> {
     /// A cancel that counts wakes.
     fn is_paused(&self) -> bool {
         let mut cancels = true;
-        self.facts().fold(false, |paused, fact| match fact {
-            Fact::Paused { .. } => true,
-            Fact::Resumed(_) | Fact::Finished(_) => false,
-            Fact::AbortDecided(Cause::Cancelled(_)) | Fact::UndoDecided(Cause::Cancelled(_)) if cancels => {
-                false
-            }
-            fact => {
-                cancels &= !is_undo(fact);
-                paused
-            }
+        self.facts().fold(false, |paused, fact| {
+            let wakes = matches!(
+                fact,
+                Fact::AbortDecided(Cause::Cancelled(_)) | Fact::UndoDecided(Cause::Cancelled(_))
+            );
+            let ends = matches!(fact, Fact::Resumed(_) | Fact::Finished(_)) || (wakes && cancels);
+            cancels &= ends || !is_undo(fact);
+            matches!(fact, Fact::Paused { .. }) || (paused && !ends)
         })
     }
 
