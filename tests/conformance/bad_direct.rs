@@ -102,6 +102,43 @@ fn payments(world: &World) -> Vec<Direct> {
     ]
 }
 
+/// What operators say of an item in doubt. There is none here: what is right otherwise finds nothing.
+fn items_in_doubt() -> Vec<Direct> {
+    let proposal = gateway::ProposeResolutionRequest {
+        item_id: id(),
+        token: 1,
+        resolution: gateway::Resolution::Charged.into(),
+        psp_txn_id: "txn-1".into(),
+        evidence: "seen in the provider's back office".into(),
+        reference: "CASE-1".into(),
+    };
+    let approval = gateway::ApproveResolutionRequest { item_id: id(), token: 1 };
+    vec![
+        row(Role::Gateway, "GetInDoubt", &gateway::GetInDoubtRequest { item_id: id() }),
+        row(Role::Gateway, "ClaimInDoubt", &gateway::ClaimInDoubtRequest { item_id: id(), ttl_s: 60 }),
+        row(Role::Gateway, "ProposeResolution", &proposal),
+        row(Role::Gateway, "ApproveResolution", &approval),
+    ]
+}
+
+#[test]
+fn what_operators_say_wrongly_is_refused_and_changes_nothing() {
+    run(async {
+        let turn = alone(Auth::Required).await;
+        for Direct { role, method, valid } in items_in_doubt() {
+            let path = bodies::path(role, method);
+            let before = Steady::of(turn.world, role).await;
+            for case in mutations::cases(mutations::input(&service(role), method), &valid) {
+                let what = format!("{path} with {}", case.name);
+                let reply = turn.world.direct(role, &path, case.body).await;
+                assert!(matches!(reply.code, Code::InvalidArgument | Code::NotFound), "{what}: {reply:?}");
+                assert!(!reply.message.contains(mutations::CARD_NUMBER), "{what}: a card number is repeated");
+                before.still(0, &what).await;
+            }
+        }
+    });
+}
+
 #[test]
 fn a_direct_call_refuses_bad_input_and_changes_nothing() {
     run(async {
@@ -145,7 +182,8 @@ fn what_does_not_exist_is_not_found() {
             (row(Role::Points, "Get", &points::GetRequest { user_id: "nobody".into() }), "ACCOUNT_NOT_FOUND"),
             (row(Role::Gateway, "GetPayment", &payment), "PAYMENT_NOT_FOUND"),
         ];
-        for (Direct { role, method, valid }, reason) in rows {
+        let items = items_in_doubt().into_iter().map(|row| (row, "PAYMENT_NOT_FOUND"));
+        for (Direct { role, method, valid }, reason) in rows.into_iter().chain(items) {
             let rows_before = turn.world.store(role).snapshot().await.rows;
             let reply = turn.world.direct(role, &bodies::path(role, method), valid).await;
             assert_eq!(reply.refusal(), (Code::NotFound, reason), "{role} {method}");
@@ -192,7 +230,8 @@ fn a_direct_write_that_contradicts_an_earlier_one_is_refused() {
 fn every_method_of_every_participant_is_in_a_table() {
     run(async {
         let turn = alone(Auth::Required).await;
-        let direct = table(turn.world).into_iter().map(|row| bodies::path(row.role, row.method));
+        let direct = table(turn.world).into_iter().chain(items_in_doubt());
+        let direct = direct.map(|row| bodies::path(row.role, row.method));
         let branch = DEEDS.iter().flat_map(|deed| deed.calls().into_iter().map(|call| deed.path(call)));
         let listed: BTreeSet<String> = direct.chain(branch).collect();
         let declared = Role::PARTICIPANTS.iter().flat_map(|role| {

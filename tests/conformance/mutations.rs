@@ -38,6 +38,8 @@ enum Sort {
     Token,
     OptionalText,
     Key,
+    Evidence,
+    Reference,
     Cursor,
     Currency,
     MinorUnits,
@@ -46,7 +48,7 @@ enum Sort {
     Restock,
     Seconds,
     PageSize,
-    AccountType,
+    Kind,
     WalletFloor,
     Flag,
     Required,
@@ -58,25 +60,27 @@ enum Sort {
 fn sort(field: &FieldDescriptor) -> Sort {
     let parent = field.parent_message();
     match (parent.name(), field.name()) {
-        (_, "order_id" | "payment_id" | "transfer_id" | "reservation_id" | "op_id") => Sort::Id,
+        (_, "item_id" | "order_id" | "payment_id" | "transfer_id" | "reservation_id" | "op_id") => Sort::Id,
         (_, "gid") => Sort::OptionalId,
         (_, "merchant_id" | "user_id" | "sku" | "psp" | "method" | "code" | "owner") => Sort::Name,
         (_, "out_trade_no") => Sort::TradeNo,
         (_, "debit_account_id" | "credit_account_id" | "account_id") => Sort::AccountId,
         (_, "card_token") => Sort::Token,
         (_, "ip" | "device_id" | "card_fingerprint" | "notify_url_id") => Sort::OptionalText,
-        (_, "idempotency_key") => Sort::Key,
+        (_, "idempotency_key" | "psp_txn_id") => Sort::Key,
+        (_, "evidence") => Sort::Evidence,
+        (_, "reference") => Sort::Reference,
         (_, "cursor") => Sort::Cursor,
         (_, "currency") => Sort::Currency,
         (_, "minor_units") => Sort::MinorUnits,
         (_, "points") => Sort::Points,
         ("RestockRequest", "quantity") => Sort::Restock,
         (_, "quantity") => Sort::Quantity,
-        (_, "pay_ttl_s" | "hold_ttl_s") => Sort::Seconds,
+        (_, "pay_ttl_s" | "hold_ttl_s" | "ttl_s") => Sort::Seconds,
         (_, "limit") => Sort::PageSize,
-        ("OpenRequest", "type") => Sort::AccountType,
+        ("OpenRequest", "type") | (_, "resolution") => Sort::Kind,
         ("OpenRequest", "floor") => Sort::WalletFloor,
-        (_, "frozen" | "force_query") => Sort::Flag,
+        (_, "frozen" | "force_query" | "token") => Sort::Flag,
         (_, "total" | "paid" | "amount" | "basis" | "unit_price") => Sort::Required,
         (_, "risk") => Sort::Optional,
         (_, "lines") => Sort::Lines,
@@ -98,6 +102,8 @@ fn wrong(sort: Sort) -> Vec<(String, Option<Value>, &'static str)> {
         Sort::Token => [texts(129, PAN), vec![absent(INVALID)]].concat(),
         Sort::OptionalText => texts(129, PAN),
         Sort::Key => [texts(65, PAN), vec![absent(INVALID)]].concat(),
+        Sort::Evidence => [texts(1_001, PAN), vec![absent(INVALID)]].concat(),
+        Sort::Reference => texts(201, PAN),
         Sort::Cursor => foreign(&["not ours", "\u{1}", "ä", &"9".repeat(5_000)]),
         Sort::Currency => {
             let codes = ["usd", "ABC", "US", "USDX", "U\u{0}D", CARD_NUMBER, &"U".repeat(5_000)];
@@ -112,7 +118,7 @@ fn wrong(sort: Sort) -> Vec<(String, Option<Value>, &'static str)> {
         }
         Sort::Restock => numbers(&[-1, MOST + 1, i64::MIN, i64::MAX], INVALID),
         Sort::Seconds | Sort::PageSize => small_numbers(&[-1, 10_000_000, i32::MIN, i32::MAX]),
-        Sort::AccountType => {
+        Sort::Kind => {
             let kinds = [0, 99, -1].map(|kind| (kind.to_string(), Some(Value::EnumNumber(kind)), INVALID));
             kinds.to_vec()
         }

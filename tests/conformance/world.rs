@@ -14,7 +14,7 @@ use std::sync::LazyLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::runtime::Runtime;
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
-use tonic::metadata::MetadataMap;
+use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::transport::{Channel, Endpoint};
 
 /// Plan hash of calls that no orchestrator planned.
@@ -125,9 +125,11 @@ impl World {
         self.direct(role, path, request.encode_to_vec()).await.decoded()
     }
 
-    /// A direct call.
+    /// A direct call, of a caller who says who he is.
     pub async fn direct(&self, role: Role, path: &str, body: Vec<u8>) -> Reply {
-        wire::call(self.channel(role), path, body, MetadataMap::new()).await
+        let mut metadata = MetadataMap::new();
+        metadata.insert("amends-caller", MetadataValue::from_static("conformance"));
+        wire::call(self.channel(role), path, body, metadata).await
     }
 }
 

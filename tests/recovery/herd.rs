@@ -53,7 +53,9 @@ impl Herd {
         let config = StackConfig::new(AMENDS, folder)
             .restarts(Restarts::ByHand)
             .coordinator(coordinator)
-            .args(Role::Orchestrator, ["--participant", &format!("noop={}", noop.address())]);
+            .args(Role::Orchestrator, ["--participant", &format!("noop={}", noop.address())])
+            // It hangs on purpose: a breaker would keep most of the herd away from it.
+            .args(Role::Orchestrator, ["--lane", "noop:failures=0"]);
         let stack = Stack::start(config).await.must("start the system");
         let address = format!("http://{}", stack.address(Role::Orchestrator));
         let endpoint = Endpoint::from_shared(address).must("an address");

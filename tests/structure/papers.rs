@@ -1,5 +1,5 @@
-//! That README, ARCHITECTURE, CHANGELOG, CI and compose say what the code does: their commands exist with their flags,
-//! their settings are read by somebody, their paths lead somewhere.
+//! That README, ARCHITECTURE, CHANGELOG, the pages in docs, CI and compose say what the code does: their commands exist
+//! with their flags, their settings are read by somebody, their paths lead somewhere.
 use crate::{metadata, none, sources};
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
@@ -7,7 +7,7 @@ use std::process::Command;
 /// What a newcomer types first.
 const COMMANDS: [&str; 2] = ["cargo run --release -- demo", "cargo test --workspace"];
 /// Verbs that have words of their own before their flags.
-const NESTED: [&str; 2] = ["serve", "start"];
+const NESTED: [&str; 5] = ["bulk", "in-doubt", "lanes", "serve", "start"];
 /// Roles of `amends serve`.
 const ROLES: [&str; 7] = ["order", "account", "inventory", "points", "gateway", "psp", "orchestrator"];
 
@@ -46,6 +46,7 @@ impl Manual {
 
 /// The command lines of `amends` in a text's blocks for the shell, as words after the program's name.
 fn command_lines(text: &str) -> Vec<Vec<String>> {
+    let text = text.replace("\\\n", " ");
     let blocks = text.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
     let lines = blocks.flat_map(str::lines).flat_map(|line| line.split(" | ")).map(str::trim);
     let starts = ["amends ", "cargo run --release -- "];
@@ -94,6 +95,15 @@ fn paths(text: &str) -> BTreeSet<&str> {
     quoted.filter(plain).filter(|word| tops.iter().any(|top| word.starts_with(top))).collect()
 }
 
+/// The papers that tell people what to type.
+fn papers() -> Vec<sources::Source> {
+    let tops = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"];
+    let told = |path: &str| tops.contains(&path) || (path.starts_with("docs/") && path.ends_with(".md"));
+    let papers: Vec<_> = sources::all().into_iter().filter(|source| told(&source.path)).collect();
+    assert!(papers.len() > tops.len() + 5, "only {} papers were found", papers.len());
+    papers
+}
+
 fn text(path: &str) -> String {
     sources::one(path).text
 }
@@ -111,14 +121,11 @@ fn the_two_commands_are_told_and_run() {
 fn commands_in_the_papers_exist() {
     let mut manual = Manual::default();
     let mut breaches = Vec::new();
-    for paper in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"] {
-        let lines = command_lines(&text(paper));
-        assert!(
-            paper != "README.md" || lines.len() > 5,
-            "only {} commands were found in {paper}",
-            lines.len()
-        );
-        breaches.extend(lines.iter().flat_map(|words| manual.judge(words)));
+    for sources::Source { path, text } in papers() {
+        let lines = command_lines(&text);
+        assert!(path != "README.md" || lines.len() > 5, "only {} commands were found in {path}", lines.len());
+        let judged = lines.iter().flat_map(|words| manual.judge(words));
+        breaches.extend(judged.map(|breach| format!("{path}: {breach}")));
     }
     none(&breaches);
 }
@@ -132,11 +139,10 @@ fn tests_in_the_papers_exist() {
             packages().filter(|one| one["name"] == package).flat_map(|one| one["targets"].as_array());
         targets.flatten().any(|target| target["kind"][0] == "test" && target["name"] == test)
     };
-    for paper in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"] {
-        let text = text(paper);
+    for sources::Source { path, text } in papers() {
         let lost: Vec<_> =
             named_tests(&text).into_iter().filter(|(package, test)| !has(package, test)).collect();
-        assert!(lost.is_empty(), "{paper} tells to run what is not there: {lost:?}");
+        assert!(lost.is_empty(), "{path} tells to run what is not there: {lost:?}");
     }
     assert!(named_tests(&text("README.md")).len() > 4);
     assert!(!has("amends", "nothing"));

@@ -22,7 +22,8 @@ use crate::rows::{roll_back, serialise};
 const KEY_MAX: usize = 64;
 /// Metadata that names the caller until authentication does.
 const CALLER: &str = "amends-caller";
-const ANONYMOUS: &str = "anonymous";
+/// The caller who does not say who he is.
+pub const ANONYMOUS: &str = "anonymous";
 
 /// State of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, EnumIter, DeriveActiveEnum)]

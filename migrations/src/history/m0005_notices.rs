@@ -35,7 +35,8 @@ enum Notice {
     LastError,
 }
 
-/// What was open before there was this table. Of several openings without a closing behind them the first counts.
+/// What was open before there was this table. Of several openings without a closing behind them the first counts; a
+/// decision to undo closes what was needed to go forward.
 const OPEN_ALREADY: &str = "INSERT INTO attention (gid, cause, opened_seq, since_us, branch_id, op, reason, owner, \
     acknowledged_by, acknowledged_at_us, note) \
     SELECT opened.gid, opened.code, opened.seq, opened.time_us, opened.branch_id, opened.op, opened.reason, \
@@ -44,7 +45,9 @@ const OPEN_ALREADY: &str = "INSERT INTO attention (gid, cause, opened_seq, since
         JOIN global_transaction AS g ON g.gid = e.gid AND g.needs_attention \
         WHERE e.kind = 'attention_opened' AND NOT EXISTS ( \
             SELECT 1 FROM event AS c WHERE c.gid = e.gid AND c.seq > e.seq \
-            AND (c.kind = 'finished' OR (c.kind = 'attention_closed' AND c.code = e.code))) \
+            AND (c.kind = 'finished' OR (c.kind = 'attention_closed' AND c.code = e.code) \
+            OR (c.kind IN ('undo_decided', 'abort_decided') AND e.code <> 'disagreement' \
+                AND e.op IN ('action', 'try', 'confirm')))) \
         GROUP BY e.gid, e.code) AS first ON first.gid = opened.gid AND first.seq = opened.seq";
 
 #[async_trait::async_trait]

@@ -122,13 +122,14 @@ impl Outbox {
         Ok(Pending { count, oldest_us, most_attempts, last_error })
     }
 
-    /// Forgets what happened longer ago than this: where nobody is to be told, notices must not pile up.
+    /// Forgets what happened longer ago than this and was never sent: where nobody is to be told, notices must not pile
+    /// up; what another process tries to deliver is its own.
     ///
     /// # Errors
     /// Where the store is away.
     pub async fn forget(&self, older: Duration) -> Result<u64, DbErr> {
         let now = self.now();
-        let sql = format!("DELETE FROM notice WHERE time_us < {now} - $1");
+        let sql = format!("DELETE FROM notice WHERE time_us < {now} - $1 AND attempts = 0");
         self.execute(&sql, [micros(older).into()]).await
     }
 

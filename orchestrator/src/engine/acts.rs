@@ -88,6 +88,10 @@ impl Engine {
         let calls = live.coordinator().calls();
         let state = self
             .act(live, seen, |state| {
+                // Asked again in the gid's own order: an attempt may have begun meanwhile.
+                if let Some(denied) = in_flight(live, said) {
+                    return Err(denied);
+                }
                 let mut facts = steer::resolve(&live.plan, state, said)?;
                 let counts = facts.iter().any(|fact| matches!(fact, Fact::OperatorResolved { .. }));
                 if counts && said.outcome == Resolution::Succeeded && last_try(state, said.at) {

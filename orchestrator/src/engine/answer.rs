@@ -5,7 +5,7 @@ use super::decide::{Answer, Decision};
 use super::live::Claim;
 use super::{Engine, Lane, Live, undo_decided};
 use crate::coordinator::CoordinatorStatus;
-use crate::history::{AppendError, Cause, Fact, ReadError, State, Verdict, bounded};
+use crate::history::{AppendError, Cause, Fact, OpState, ReadError, Standing, State, Verdict, bounded};
 use crate::plan::{OpRef, Plan};
 use amends_dtm::{BranchId, Op};
 use std::sync::Arc;
@@ -207,7 +207,9 @@ impl Engine {
 /// there is only forward, whatever made the coordinator turn back.
 pub(super) fn may_follow(plan: &Plan, state: &State) -> bool {
     let confirmed = state.steps.iter().any(|step| step.confirm.attempts > 0);
-    let past_pivot = plan.pivot().is_some_and(|pivot| state.steps[pivot].forward.attempts > 0);
+    // Attempted, or done by somebody's word without an attempt of ours.
+    let passed = |op: &OpState| op.attempts > 0 || op.standing == Standing::Succeeded;
+    let past_pivot = plan.pivot().is_some_and(|pivot| passed(&state.steps[pivot].forward));
     let open = matches!(state.verdict, Verdict::Open | Verdict::Submitting) && state.end.is_none();
     open && !confirmed && !past_pivot
 }

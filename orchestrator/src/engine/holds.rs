@@ -30,12 +30,15 @@ pub struct HeldBack {
 #[derive(Debug)]
 pub struct Holds {
     all: Mutex<Arc<[Hold]>>,
+    /// One look at the store at a time: an older one must not replace a newer one.
+    looking: tokio::sync::Mutex<()>,
     changed: watch::Sender<u64>,
 }
 
 impl Default for Holds {
     fn default() -> Self {
-        Self { all: Mutex::new(Arc::from([])), changed: watch::Sender::new(0) }
+        let looking = tokio::sync::Mutex::default();
+        Self { all: Mutex::new(Arc::from([])), looking, changed: watch::Sender::new(0) }
     }
 }
 
@@ -108,7 +111,12 @@ fn stood_still_us(
     let of_holds = holds
         .iter()
         .filter(|hold| hold.deadlines == Deadlines::Stop && concerns(hold, definition, participant))
-        .map(|hold| (hold.since_us, hold.ended.as_ref().map_or(span.1, |(ended_us, _)| *ended_us)));
+        .map(|hold| {
+            let until = hold.ended.as_ref().map_or(span.1, |(ended_us, _)| *ended_us);
+            // A cancel wakes from what held it before, and time goes on for its undo.
+            let woken = state.cancelled_us > 0 && hold.since_us <= state.cancelled_us;
+            (hold.since_us, if woken { until.min(state.cancelled_us) } else { until })
+        });
     let mut stops: Vec<(i64, i64)> =
         own.chain(of_holds).map(|(since, until)| (since.max(span.0), until.min(span.1))).collect();
     stops.sort_unstable();
@@ -171,15 +179,14 @@ impl Engine {
     }
 
     pub(super) async fn look_at_holds(&self) -> Result<(), DbErr> {
+        let _one_at_a_time = self.holds.looking.lock().await;
         self.holds.set(self.hold_table().all().await?);
         Ok(())
     }
 
-    /// Keeps what this process knows of the holds new, where others may change them. Ends with the process.
+    /// Keeps what this process knows of the holds new: others may change them, and a look may fail. Ends with the
+    /// process.
     pub async fn follow_holds(self: Arc<Self>) {
-        if !self.hold_table().is_shared() {
-            return std::future::pending().await;
-        }
         loop {
             tokio::time::sleep(LOOK).await;
             if let Err(error) = self.look_at_holds().await {

@@ -290,16 +290,15 @@ impl Live {
     ///
     /// # Errors
     /// Nothing was appended then.
-    pub async fn record_after_end<F>(
+    pub async fn record_after_end(
         &self,
         history: &History,
         now_us: i64,
-        decide: F,
-    ) -> Result<Arc<State>, AppendError>
-    where
-        F: FnOnce(&State) -> Vec<Happened>,
-    {
+        decide: impl FnOnce(&State) -> Vec<Happened>,
+    ) -> Result<Arc<State>, AppendError> {
         let _in_order = self.turn.lock().await;
+        // It may have been taken out of the store meanwhile.
+        self.stale.store(true, Ordering::SeqCst);
         self.refresh(history).await?;
         let before = self.state();
         let facts = if before.end.is_some() { decide(&before) } else { Vec::new() };

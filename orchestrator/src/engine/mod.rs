@@ -307,6 +307,10 @@ impl Engine {
                         let cause = Cause::Cancelled(act.reason.clone());
                         vec![Fact::CancelRequested(act.clone()).into(), undo_decided(plan, cause).into()]
                     }
+                    // Undone for another reason, and paused: what is asked for is that it goes on.
+                    Cancelled::Already if state.paused.is_some() && !is_cancelled(state) => {
+                        vec![Fact::CancelRequested(act.clone()).into(), Fact::Resumed(act.clone()).into()]
+                    }
                     Cancelled::Already | Cancelled::PivotInFlight | Cancelled::PastPivot => Vec::new(),
                 }
             })
@@ -319,6 +323,10 @@ impl Engine {
         }
         Ok(outcome)
     }
+}
+
+fn is_cancelled(state: &State) -> bool {
+    matches!(state.cause(), Some(Cause::Cancelled(_)))
 }
 
 /// What became of a cancel request.

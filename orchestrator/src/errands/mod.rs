@@ -1,5 +1,6 @@
 //! Acts in bulk: the global transactions that a filter finds now become the items of an errand, which is durable before
 //! anything is done; then each is acted on like by hand, some a second. Whoever starts anew goes on with what is pending.
+//! What an act recorded refers to its errand, so that nobody does it a second time.
 //! Must not know participants, nor who may act.
 
 mod preview;
@@ -143,11 +144,27 @@ impl Errands {
         let Some(deed) = Deed::ALL.into_iter().find(|deed| deed.name() == errand.act) else {
             return Outcome::Refused("another version asked for it".to_owned());
         };
-        let act = Act::of(&errand.subject, &errand.reason);
+        let reference = format!("bulk {}", errand.id);
+        match self.is_recorded(gid, &reference).await {
+            Ok(true) => return Outcome::Done,
+            Ok(false) => {}
+            Err(error) => {
+                tracing::warn!(%error, "whether an act was done is looked up again");
+                return Outcome::Later;
+            }
+        }
+        let act = Act { reference, ..Act::of(&errand.subject, &errand.reason) };
         let engine = Arc::clone(&self.engine);
         // Acts must not be dropped half-way.
         let acted = tokio::spawn(async move { carry_out(&engine, &live, deed, &act).await });
         acted.await.unwrap_or(Outcome::Later)
+    }
+
+    /// Whether an act with this reference stands in the history: it was done, and its item not settled.
+    async fn is_recorded(&self, gid: &str, reference: &str) -> Result<bool, DbErr> {
+        let events = self.engine.history().reader.rows(gid, 0).await?;
+        let mut acts = events.iter().filter_map(|event| Act::stored(&event.detail, &event.reason));
+        Ok(acts.any(|act| act.reference == reference))
     }
 }
 

@@ -4,10 +4,10 @@
 use super::entity::{errand, errand_item, global_transaction};
 use super::reader::HistoryReader;
 use amends_serve::store::Store;
-use sea_orm::sea_query::{Expr, ExprTrait as _};
+use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ColumnTrait as _, Condition, DbErr, EntityTrait as _, IntoActiveModel as _, QueryFilter as _,
-    QueryOrder as _, QuerySelect as _, QueryTrait as _,
+    ColumnTrait as _, DbErr, EntityTrait as _, IntoActiveModel as _, QueryFilter as _, QueryOrder as _,
+    QuerySelect as _, QueryTrait as _,
 };
 
 /// Items in one statement: five values each.
@@ -102,7 +102,7 @@ impl ErrandBook {
     }
 
     /// Pending items for this replica, of the oldest errands first: of open ones only its own, since another's owner acts on
-    /// those.
+    /// those; what is gone is anybody's to settle.
     ///
     /// # Errors
     /// Where the store is away.
@@ -111,14 +111,12 @@ impl ErrandBook {
         // Just as its index has it.
         let mut pending = errand_item::Entity::find().filter(Expr::cust("state = 'pending'"));
         if !self.replica.is_empty() {
-            let own = Condition::any()
-                .add(Expr::col(global_transaction::Column::IsOpen).not())
-                .add(global_transaction::Column::Owner.eq(&self.replica));
-            let own = global_transaction::Entity::find()
+            let others = global_transaction::Entity::find()
                 .select_only()
                 .column(global_transaction::Column::Gid)
-                .filter(own);
-            pending = pending.filter(Column::Gid.in_subquery(own.into_query()));
+                .filter(Expr::col(global_transaction::Column::IsOpen))
+                .filter(global_transaction::Column::Owner.ne(&self.replica));
+            pending = pending.filter(Column::Gid.not_in_subquery(others.into_query()));
         }
         pending
             .order_by_asc(Column::ErrandId)

@@ -61,6 +61,8 @@ pub struct OpState {
     pub started_us: i64,
     /// When it was done, refused or skipped; 0 = not yet.
     pub ended_us: i64,
+    /// Its outcome is somebody's word: nobody calls it again.
+    pub stated: bool,
 }
 
 /// The ops of one step.
@@ -272,6 +274,8 @@ impl State {
         if stands || !self.undoing() {
             return;
         }
+        // Whatever was proposed was about the way forward.
+        self.proposal = None;
         self.need_nobody_forward();
         if matches!(cause, Cause::Cancelled(_)) {
             self.cancelled_us = time_us;
@@ -289,6 +293,7 @@ impl State {
         if matches!(self.verdict, Verdict::Submitting | Verdict::Committed) {
             self.verdict = Verdict::Undo(cause.clone());
             self.after_commit = true;
+            self.proposal = None;
             self.need_nobody_forward();
         }
     }
@@ -325,6 +330,7 @@ impl State {
             (Op::Action | Op::Try | Op::Confirm, Resolution::Compensated)
             | (Op::Compensate | Op::Cancel, Resolution::Succeeded | Resolution::Refused) => return,
         }
+        self.steps[at.step].op_mut(at.op).stated = true;
         self.note(at, "RESOLVED", reason);
     }
 
@@ -350,6 +356,9 @@ impl State {
         if op.ended_us == 0 {
             op.standing = standing;
             op.ended_us = time_us;
+            if self.proposal.as_ref().is_some_and(|proposal| proposal.at == at) {
+                self.proposal = None;
+            }
         }
     }
 

@@ -9,8 +9,9 @@ use sea_orm::{
     ColumnTrait as _, DbErr, EntityTrait as _, IntoActiveModel as _, QueryFilter as _, QueryOrder as _,
     QuerySelect as _,
 };
+use std::cmp::Reverse;
 
-/// Newest holds that are read, those that are over among them: deadlines of what they held stood still.
+/// Holds that are read: those in force, then the newest that are over, since deadlines of what they held stood still.
 const KEPT: u64 = 1_000;
 
 /// What a hold is on.
@@ -81,16 +82,18 @@ impl HoldTable {
         self.store.is_shared()
     }
 
-    /// The newest holds, newest first.
+    /// All holds in force and the newest that are over, newest first.
     ///
     /// # Errors
     /// Where the store is away.
     pub async fn all(&self) -> Result<Vec<Hold>, DbErr> {
-        let rows = hold::Entity::find()
+        let mut rows = hold::Entity::find()
+            .order_by_desc(hold::Column::EndedUs.eq(0))
             .order_by_desc(hold::Column::SinceUs)
             .limit(KEPT)
             .all(self.store.reader())
             .await?;
+        rows.sort_by_key(|row| Reverse(row.since_us));
         Ok(rows.into_iter().filter_map(read).collect())
     }
 

@@ -2,12 +2,13 @@
 //! where they go before.
 
 use super::bulk::AT_ONCE;
-use super::entity::{event, global_transaction, plan};
+use super::entity::{attention, event, global_transaction, plan};
 use super::reader::{HistoryReader, ReadError, Row};
 use amends_serve::store::Store;
 use sea_orm::sea_query::{Expr, ExprTrait as _};
 use sea_orm::{
-    ColumnTrait as _, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    ColumnTrait as _, DatabaseTransaction, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _,
+    QuerySelect as _,
 };
 use std::collections::HashMap;
 
@@ -33,12 +34,14 @@ impl Purger {
         Self { store }
     }
 
-    /// Takes those of `gids` out that have ended and need nobody; others stay as they are.
+    /// Takes those out that have ended, need nobody, and have no event behind the one that is named with their gid; others
+    /// stay as they are. Tells how many are out.
     ///
     /// # Errors
     /// Nothing was changed then.
-    pub async fn purge(&self, gids: &[String]) -> Result<u64, DbErr> {
+    pub async fn purge(&self, known: &[(String, i64)]) -> Result<u64, DbErr> {
         let transaction = self.store.begin().await?;
+        let gids = known.iter().map(|(gid, _)| gid.as_str());
         let ended = global_transaction::Entity::find()
             .select_only()
             .column(global_transaction::Column::Gid)
@@ -46,10 +49,15 @@ impl Purger {
             .filter(settled());
         // On PostgreSQL nobody appends to them before they are out.
         let ended = if self.store.is_shared() { ended.lock_exclusive() } else { ended };
-        let ended: Vec<String> = ended.into_tuple().all(&transaction).await?;
+        let mut ended: Vec<String> = ended.into_tuple().all(&transaction).await?;
+        let newest = newest(&transaction, &ended).await?;
+        let known: HashMap<&str, i64> = known.iter().map(|(gid, seq)| (gid.as_str(), *seq)).collect();
+        ended.retain(|gid| known.get(gid.as_str()) == Some(newest.get(gid).unwrap_or(&0)));
         let of = || ended.iter().map(String::as_str);
         let events = event::Entity::delete_many().filter(event::Column::Gid.is_in(of()));
         events.exec(&transaction).await?;
+        let needs = attention::Entity::delete_many().filter(attention::Column::Gid.is_in(of()));
+        needs.exec(&transaction).await?;
         let plans = plan::Entity::delete_many().filter(plan::Column::Gid.is_in(of()));
         plans.exec(&transaction).await?;
         let rows = global_transaction::Entity::delete_many();
@@ -57,6 +65,18 @@ impl Purger {
         transaction.commit().await?;
         Ok(ended.len() as u64)
     }
+}
+
+/// The sequence number of each one's newest event.
+async fn newest(transaction: &DatabaseTransaction, gids: &[String]) -> Result<HashMap<String, i64>, DbErr> {
+    let newest = event::Entity::find()
+        .select_only()
+        .column(event::Column::Gid)
+        .column_as(event::Column::Seq.max(), "newest")
+        .filter(event::Column::Gid.is_in(gids))
+        .group_by(event::Column::Gid);
+    let newest: Vec<(String, i64)> = newest.into_tuple().all(transaction).await?;
+    Ok(newest.into_iter().collect())
 }
 
 fn settled() -> Expr {

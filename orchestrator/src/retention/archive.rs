@@ -1,14 +1,18 @@
 //! A folder with what was taken out of the history: a folder for each day of starts, in it files of some hundred global
-//! transactions, named by the first of them.
+//! transactions, named by the first of them. No file is ever written anew: after a restore the same global transactions
+//! may come again, then their file's name has a number.
 
 use super::file;
 use super::record::Record;
 use amends_dtm::Gid;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 const WHOLE: &str = ".jsonl.gz";
 const PENDING: &str = ".jsonl.gz.pending";
 const DRAFT: &str = ".draft";
+/// A draft is forgotten after this time: nobody writes for so long, and another's may be under way.
+const FORGOTTEN: Duration = Duration::from_secs(3_600);
 /// Milliseconds of a day.
 const DAY_MS: i64 = 86_400_000;
 
@@ -39,14 +43,14 @@ pub enum ArchiveError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pending {
     path: PathBuf,
-    gids: Vec<String>,
+    known: Vec<(String, i64)>,
 }
 
 impl Pending {
-    /// Of whom.
+    /// Of whom, and the newest event of each that the file has.
     #[must_use]
-    pub fn gids(&self) -> &[String] {
-        &self.gids
+    pub fn known(&self) -> &[(String, i64)] {
+        &self.known
     }
 
     /// They are out of the store: the file gets its name.
@@ -70,20 +74,27 @@ impl Archive {
 
     /// Writes records of one day; they may be taken out of the store when this returns.
     pub(super) async fn write(&self, records: &[Record]) -> Result<Pending, ArchiveError> {
-        let gids: Vec<String> = records.iter().map(|record| record.gid.clone()).collect();
-        let first = gids.first().cloned().unwrap_or_default();
-        let path = self.folder.join(day(&first)).join(format!("{first}{PENDING}"));
-        let (records, to) = (records.to_vec(), path.clone());
-        blocking(path.clone(), move || file::write(&to.with_extension("pending.draft"), &to, &records))
-            .await?;
-        Ok(Pending { path, gids })
+        let known = records.iter().map(|record| (record.gid.clone(), record.newest())).collect();
+        let first = records.first().map(|record| record.gid.clone()).unwrap_or_default();
+        let folder = self.folder.join(day(&first));
+        let records = records.to_vec();
+        let path = blocking(folder.clone(), move || {
+            let path = free(&folder, &first)?;
+            let draft = format!("{first}{PENDING}.{}{DRAFT}", Gid::generate().as_str());
+            file::write(&folder.join(draft), &path, &records)?;
+            Ok(path)
+        })
+        .await?;
+        Ok(Pending { path, known })
     }
 
-    /// Removes what a crash left half written: it is in the store still.
+    /// Removes what a crash left half written, a while ago: it is in the store still.
     pub(super) async fn tidy(&self) -> Result<(), ArchiveError> {
         let folder = self.folder.clone();
         blocking(folder.clone(), move || {
-            files(&folder)?.iter().filter(|path| ends(path, DRAFT)).try_for_each(std::fs::remove_file)
+            let files = files(&folder)?;
+            let mut drafts = files.iter().filter(|path| ends(path, DRAFT));
+            drafts.try_for_each(|path| if is_forgotten(path) { std::fs::remove_file(path) } else { Ok(()) })
         })
         .await
     }
@@ -95,16 +106,17 @@ impl Archive {
             let found = files(&folder)?.into_iter().filter(|path| ends(path, PENDING));
             found
                 .map(|path| {
-                    let gids =
-                        file::read(&path)?.map(|record| Ok(record?.gid)).collect::<std::io::Result<_>>()?;
-                    Ok(Pending { path, gids })
+                    let known = file::read(&path)?
+                        .map(|record| record.map(|record| (record.gid.clone(), record.newest())))
+                        .collect::<std::io::Result<_>>()?;
+                    Ok(Pending { path, known })
                 })
                 .collect()
         })
         .await
     }
 
-    /// One global transaction of the archive.
+    /// One global transaction of the archive; of several records the one that knows most.
     ///
     /// # Errors
     /// Where a file cannot be read.
@@ -115,16 +127,18 @@ impl Archive {
             let mut may_have = in_folder(&folder)?;
             may_have
                 .retain(|path| (ends(path, WHOLE) || ends(path, PENDING)) && begins(path) <= gid.as_str());
-            may_have.sort_unstable();
-            for path in may_have.iter().rev() {
+            let mut found: Option<Record> = None;
+            for path in &may_have {
                 for record in file::read(path)? {
                     let record = record?;
-                    if record.gid == gid {
-                        return Ok(Some(record));
+                    if record.gid == gid
+                        && found.as_ref().is_none_or(|it| it.events.len() < record.events.len())
+                    {
+                        found = Some(record);
                     }
                 }
             }
-            Ok(None)
+            Ok(found)
         })
         .await
     }
@@ -159,6 +173,24 @@ fn day(gid: &str) -> String {
     let ms = i64::from_str_radix(&digits, 16).unwrap_or(0);
     let start = chrono::DateTime::from_timestamp_millis(ms - ms.rem_euclid(DAY_MS));
     start.map(|start| start.format("%Y-%m-%d").to_string()).unwrap_or_default()
+}
+
+/// A path that no file has, whole or pending.
+fn free(folder: &Path, first: &str) -> std::io::Result<PathBuf> {
+    for number in 0_u32.. {
+        let name = if number == 0 { first.to_owned() } else { format!("{first}.{number}") };
+        let pending = folder.join(format!("{name}{PENDING}"));
+        if !folder.join(format!("{name}{WHOLE}")).try_exists()? && !pending.try_exists()? {
+            return Ok(pending);
+        }
+    }
+    Err(std::io::ErrorKind::AlreadyExists.into())
+}
+
+/// A crash left it half written: what it has is in the store still.
+fn is_forgotten(draft: &Path) -> bool {
+    let written = std::fs::metadata(draft).and_then(|metadata| metadata.modified());
+    written.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > FORGOTTEN))
 }
 
 fn ends(path: &Path, with: &str) -> bool {

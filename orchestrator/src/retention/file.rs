@@ -13,7 +13,12 @@ use std::path::Path;
 /// else's business.
 pub(super) fn write(draft: &Path, path: &Path, records: &[Record]) -> Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
+    let new: Vec<&Path> = folder.ancestors().take_while(|path| !path.exists()).collect();
     DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    // A folder that is new is an entry of the one above.
+    for above in new.into_iter().filter_map(Path::parent).filter(|path| !path.as_os_str().is_empty()) {
+        File::open(above)?.sync_all()?;
+    }
     let file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(draft)?;
     let mut zipped = GzEncoder::new(file, Compression::default());
     for record in records {

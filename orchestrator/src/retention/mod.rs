@@ -3,7 +3,7 @@
 //!
 //! A file of the archive has its name twice: while it ends in `.pending` its global transactions may still be in the
 //! store, and whoever finds such a file takes them out first. So a crash at any moment loses nothing, and nothing is
-//! archived twice.
+//! archived twice; only what went on after it was archived stays, and is archived once more, with all of its events.
 
 mod archive;
 mod file;
@@ -113,16 +113,17 @@ impl Retention {
             return Ok(0);
         }
         let pending = self.policy.archive.write(&records).await?;
-        self.take_out(&pending).await?;
-        Ok(records.len() as u64)
+        self.take_out(&pending).await
     }
 
-    /// Takes out what a file has, and gives the file its name.
-    async fn take_out(&self, pending: &archive::Pending) -> Result<(), RetentionError> {
-        for some in pending.gids().chunks(AT_ONCE) {
-            self.purger.purge(some).await?;
+    /// Takes out what a file has, and gives the file its name; tells how many are out.
+    async fn take_out(&self, pending: &archive::Pending) -> Result<u64, RetentionError> {
+        let mut out = 0;
+        for some in pending.known().chunks(AT_ONCE) {
+            out += self.purger.purge(some).await?;
             tokio::time::sleep(BREATH).await;
         }
-        Ok(pending.settle().await?)
+        pending.settle().await?;
+        Ok(out)
     }
 }

@@ -109,6 +109,11 @@ impl From<event::Model> for EventLine {
 }
 
 impl Record {
+    /// The sequence number of its newest event; 0 = it has none.
+    pub(super) fn newest(&self) -> i64 {
+        self.events.last().map_or(0, |event| event.seq)
+    }
+
     /// The row that it had.
     #[must_use]
     pub fn row(&self) -> global_transaction::Model {

@@ -56,7 +56,10 @@ async fn a_step_that_times_out_three_times_succeeds_with_the_fourth_attempt() {
         assert_eq!(world.end(&gid).await, Status::Succeeded);
         let forward = &live.state().steps[1].forward;
         assert_eq!((forward.attempts, forward.failures), (4, 3));
-        assert_eq!(count(&world.said(&gid).await, "attempt_unknown", "DEADLINE_EXCEEDED"), 3);
+        // Whose clock is first: the participant, which is told the time, may say CANCELLED.
+        let said = world.said(&gid).await;
+        let timed_out = ["DEADLINE_EXCEEDED", "CANCELLED"].map(|code| count(&said, "attempt_unknown", code));
+        assert_eq!(timed_out.iter().sum::<usize>(), 3, "{said:?}");
         drop(gate);
         world.dtm_says(&gid, CoordinatorStatus::Succeed).await;
     }

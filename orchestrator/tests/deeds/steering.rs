@@ -235,6 +235,23 @@ async fn a_hold_stops_all_of_a_definition_or_all_calls_of_a_participant() {
     assert!(matches!(ended, Status::Succeeded | Status::Failed), "{ended:?}");
 }
 
+/// What waits for its first attempt has had none of its time.
+#[tokio::test]
+async fn a_hold_before_the_first_attempt_takes_nothing_of_a_steps_time() {
+    const STEP_MS: u64 = 400;
+    let world = World::start().await;
+    let other = Held::Participant("other".into());
+    world.hold_by(other.clone(), Deadlines::Run).await;
+    let mut body = world.plan(Mode::Saga, 2, None, i32::try_from(STEP_MS).unwrap()).body().clone();
+    body.steps[1].participant = "other".into();
+    let live = world.go(Plan::new(body).unwrap()).await;
+    live.until(|state| state.steps[0].forward.standing == Standing::Succeeded).await;
+    tokio::time::sleep(Duration::from_millis(STEP_MS * 3 / 2)).await;
+    world.other.answer("action", "02", Code::FailedPrecondition, "IN_PROGRESS|x");
+    world.release(other).await;
+    assert_eq!(world.end(&live.base().gid).await, Status::Succeeded);
+}
+
 #[tokio::test]
 async fn a_retry_now_skips_the_wait() {
     let world = World::start().await;

@@ -6,6 +6,7 @@ mod appends;
 mod away;
 mod fences;
 mod filters;
+mod holds;
 mod lanes;
 mod place;
 mod reading;

@@ -2,7 +2,7 @@
 use crate::on_every_store;
 use crate::place::{Place, migrated};
 use amends_dtm::Gid;
-use amends_orchestrator::history::entity::global_transaction;
+use amends_orchestrator::history::entity::{event, global_transaction};
 use amends_orchestrator::history::{Amount, HistoryReader, ListFilter, Row, generate};
 use amends_orchestrator::retention::{Archive, Policy, Record, Retention};
 use sea_orm::{ActiveModelTrait as _, EntityTrait as _, IntoActiveModel as _, Set};
@@ -16,6 +16,8 @@ use std::time::Duration;
 on_every_store! {
     what_ended_long_ago_is_archived_whole_and_gone,
     a_crash_at_any_moment_loses_nothing_and_archives_nothing_twice,
+    what_went_on_after_it_was_archived_stays,
+    what_a_restore_brought_back_is_archived_beside_the_first_file,
 }
 
 const HOUR: i64 = 3_600_000_000;
@@ -148,4 +150,46 @@ async fn a_crash_at_any_moment_loses_nothing_and_archives_nothing_twice(place: P
     archived.sort_unstable();
     assert_eq!(archived, ended.into_iter().collect::<Vec<_>>());
     assert_eq!(gids(&reader).await, open);
+}
+
+async fn what_went_on_after_it_was_archived_stays(place: Place) {
+    let store = place.store().await;
+    generate(&store, Amount { finished: 2, open: 0 }, MADE, |_| {}).await.unwrap();
+    let reader = HistoryReader::new(store.clone());
+    let all = gids(&reader).await;
+    let mut known: Vec<(String, i64)> = Vec::new();
+    for gid in &all {
+        known.push((gid.clone(), reader.rows(gid, 0).await.unwrap().last().unwrap().seq));
+    }
+    let newest = reader.rows(&all[1], known[1].1).await.unwrap().remove(0);
+    let late = event::Model { seq: newest.seq + 1, ..newest };
+    late.into_active_model().insert(store.writer()).await.unwrap();
+    assert_eq!(reader.purger().purge(&known).await.unwrap(), 1);
+    assert_eq!(gids(&reader).await, all[1..]);
+    known[1].1 += 1;
+    assert_eq!(reader.purger().purge(&known).await.unwrap(), 1);
+    assert!(gids(&reader).await.is_empty());
+}
+
+async fn what_a_restore_brought_back_is_archived_beside_the_first_file(place: Place) {
+    let folder = tempfile::tempdir().unwrap();
+    let archive = Archive::at(folder.path().to_owned());
+    let store = place.store().await;
+    generate(&store, Amount { finished: 2, open: 0 }, MADE, |_| {}).await.unwrap();
+    let reader = HistoryReader::new(store.clone());
+    let all = gids(&reader).await;
+    let mut before = reader.whole(&all).await.unwrap();
+    let retention = retention(reader.clone(), folder.path());
+    assert_eq!(retention.pass().await.unwrap(), 2);
+    // The restored store knows less of it: the last event is missing.
+    let restored = before.swap_remove(0);
+    let (events, gid) = (&restored.events, Gid::parse(&restored.row.gid).unwrap());
+    restored.row.clone().into_active_model().insert(store.writer()).await.unwrap();
+    let less = events[..events.len() - 1].iter().cloned().map(event::Model::into_active_model);
+    event::Entity::insert_many(less).exec(store.writer()).await.unwrap();
+    assert_eq!(retention.pass().await.unwrap(), 1);
+    let mut archived = archive.gids().await.unwrap();
+    archived.sort_unstable();
+    assert_eq!(archived, [&all[..1], &all[..]].concat());
+    assert_eq!(archive.find(&gid).await.unwrap().unwrap().events(), *events);
 }

@@ -1,6 +1,6 @@
 //! The gateway on the wire. Thin: every method hands over to `branch` or `queries`.
 
-use amends_participant::{Fault, Refusal, branch_ops, direct_answer, idempotency, outlive};
+use amends_participant::{Fault, Reason, Refusal, branch_ops, direct_answer, idempotency, outlive};
 use amends_proto::pay::branch::v1::{ListBranchOpsRequest, ListBranchOpsResponse};
 use amends_proto::pay::gateway::v1::gateway_service_server::GatewayService;
 use amends_proto::pay::gateway::v1::{
@@ -38,6 +38,11 @@ impl GatewayApi {
         W: Future<Output = Result<InDoubtItem, Fault>> + Send + 'static,
     {
         let caller = idempotency::caller(request.metadata()).map_err(Refusal::into_direct_status)?;
+        if caller == idempotency::ANONYMOUS {
+            // Two people are told apart by their names.
+            let text = "amends-caller: an operator's act needs a name";
+            return Err(Refusal::new(Reason::InvalidRequest, text).into_direct_status());
+        }
         direct_answer(outlive(act(self.cashier.clone(), caller, request.into_inner())).await?)
     }
 }

@@ -140,6 +140,8 @@ impl Recording<'_> {
         let payment = self.tx.update(row).await?;
         match to {
             State::InDoubt(Doubt::CaptureRefused) if self.told == Told::Processor => {
+                // What was unknown is known now; what is needed is another decision.
+                in_doubt::resolve(self.tx, &payment, self.told, self.now_us).await?;
                 in_doubt::open(self.tx, &payment, Kind::CaptureRefused, self.now_us).await?;
             }
             State::InDoubt(_) => {}

@@ -4,9 +4,7 @@
 use amends_serve::store::Reads as _;
 use amends_serve::store::Store;
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{
-    ActiveModelTrait, ColumnTrait, DbErr, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, Set,
-};
+use sea_orm::{ColumnTrait, DbErr, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, Set};
 
 use crate::behaviour::{Behaviour, Course};
 use crate::entity::{call_count, request, script, setting};
@@ -136,7 +134,9 @@ impl Scripts {
         if call.op == Op::Query {
             let mut payment = payment.into_active_model();
             payment.queries = Set(queries);
-            payment.update(self.store.writer()).await?;
+            let tx = self.store.transaction().await?;
+            tx.update(payment).await?;
+            tx.commit().await?;
         }
         let course = behaviour.course(call.op, u32::try_from(queries).unwrap_or(u32::MAX));
         Ok(Choice { course, kept: String::new() })

@@ -144,16 +144,15 @@ impl Store {
         self.0.writer.get_database_backend() == DbBackend::Postgres
     }
 
-    /// Applies the migrations that are missing. Processes that start together do it one after another.
+    /// Applies the migrations that are missing, all of them or none. Processes that start together do it one after another.
     pub async fn migrate<M: MigratorTrait>(&self) -> Result<(), StoreError> {
-        if !self.is_shared() {
-            return Ok(M::up(self.writer(), None).await?);
-        }
         let turn = self.begin().await?;
-        turn.execute_unprepared(MIGRATION_WAIT).await?;
-        let lock = "SELECT pg_advisory_xact_lock($1)";
-        let lock = Statement::from_sql_and_values(DbBackend::Postgres, lock, [MIGRATION_LOCK.into()]);
-        turn.execute_raw(lock).await?;
+        if self.is_shared() {
+            turn.execute_unprepared(MIGRATION_WAIT).await?;
+            let lock = "SELECT pg_advisory_xact_lock($1)";
+            let lock = Statement::from_sql_and_values(DbBackend::Postgres, lock, [MIGRATION_LOCK.into()]);
+            turn.execute_raw(lock).await?;
+        }
         M::up(&turn, None).await?;
         Ok(turn.commit().await?)
     }

@@ -267,6 +267,11 @@ impl Branch<'_> {
     fn says(&self, at: OpRef, what: &str, history: &str, remedy: Remedy) -> Difference {
         let step = &self.plan.steps()[self.step];
         let text = format!("{} {what} {} {}, {history}", step.participant, at.op, step.branch_id);
+        let remedy = match remedy {
+            // Somebody has seen to it outside: a call would do it a second time.
+            Remedy::Call(called) if self.state.op(called).stated => Remedy::Person,
+            Remedy::Call(_) | Remedy::Remind | Remedy::Person => remedy,
+        };
         Difference::of(at, text, remedy)
     }
 }

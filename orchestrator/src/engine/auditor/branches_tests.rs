@@ -57,6 +57,25 @@ fn a_step_that_is_done_has_its_row() {
     assert_eq!(undone[0].0, "p0 did compensate 01, which history has not decided");
 }
 
+/// Somebody saw to it outside: a call would do it a second time.
+#[test]
+fn what_people_stated_is_never_called_again() {
+    use crate::history::{Act, Resolution};
+    let stated = |op, outcome| {
+        let at = OpRef { step: 0, op };
+        Fact::OperatorResolved { at, outcome, act: Act::of("ann", "the bank says so") }
+    };
+    let remedies = |mode, facts: &[Fact], rows: &[(Op, RowStatus)]| -> Vec<Remedy> {
+        said(mode, facts, rows).into_iter().map(|(_, remedy)| remedy).collect()
+    };
+    let confirmed = [ok(0, Op::Try), Fact::Committed, stated(Op::Confirm, Resolution::Succeeded)];
+    assert_eq!(remedies(Mode::Tcc, &confirmed, &[(Op::Try, Done)]), [Remedy::Person]);
+    let undone = [ok(0, Op::Action), undo(), stated(Op::Compensate, Resolution::Compensated)];
+    assert_eq!(remedies(Mode::Saga, &undone, &[(Op::Action, Done)]), [Remedy::Person]);
+    let done = [stated(Op::Action, Resolution::Succeeded)];
+    assert_eq!(remedies(Mode::Saga, &done, &[]), [Remedy::Person]);
+}
+
 #[test]
 fn a_committed_step_has_its_confirm() {
     let facts = [ok(0, Op::Try), Fact::Committed, ok(0, Op::Confirm)];

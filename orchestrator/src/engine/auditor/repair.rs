@@ -53,6 +53,10 @@ impl Auditor {
         if !self.engine.tenure().holds() {
             return Err(AppendError::Closed);
         }
+        // Whoever holds a participant back means these calls too.
+        if self.engine.held(live, at.step).is_some() {
+            return Ok(Outcome::Unknown);
+        }
         let attempt = live.state().op(at).attempts.saturating_add(1);
         let began_us = self.engine.now_us();
         let answered = self.engine.attempt_once(live, at, attempt).await;

@@ -103,6 +103,7 @@ impl Engine {
             }
         } else if owed {
             live.silence.expect(Instant::now(), live.state().last_seq);
+            let Some(_turn) = self.turn().await else { return };
             self.wake(live).await;
         } else if live.plan.mode() == Mode::Saga || live.state().verdict != Verdict::Open {
             live.silence.expect(Instant::now(), live.state().last_seq);
@@ -191,10 +192,17 @@ impl<'a> Run<'a> {
         if self.engine.held(self.live, self.at.step).is_some() {
             return Ok(Next::Again(Duration::ZERO, Rule::Interval));
         }
+        if self.attempt == 0 {
+            // Limits count from the first attempt, not from the wait for a resume, a breaker or room.
+            self.began = Instant::now();
+        }
         self.attempt += 1;
-        let Some(began) = self.begin().await? else {
-            self.attempt -= 1;
-            return Ok(Next::Again(Duration::ZERO, Rule::Interval));
+        let began = match self.begin().await {
+            Ok(Some(began)) => began,
+            not_begun => {
+                self.attempt -= 1;
+                return not_begun.map(|_| Next::Again(Duration::ZERO, Rule::Interval));
+            }
         };
         // Whoever has no right to go on any more makes no call; another replica does.
         if !self.engine.tenure().holds() {

@@ -101,11 +101,13 @@ impl Run<'_> {
         }
     }
 
-    /// What follows from an answer, given history. Where the op has an outcome from elsewhere, nothing does.
+    /// What follows from an answer, given history. Where the op has an outcome from elsewhere, nothing does
+    /// but a need for a person if it says otherwise.
     fn follows(&self, state: &State, answered: &Answered) -> Vec<Happened> {
         let (plan, at, outcome) = (&self.live.plan, self.at, answered.outcome);
         if state.op(at).ended_us > 0 {
-            return Vec::new();
+            let need = contradiction(state, at, outcome);
+            return need.and_then(|need| open(state, at, &need)).into_iter().collect();
         }
         let mut facts = over(state, at, outcome);
         let turns = outcome == Outcome::Refused && is_forward(at.op) && !plan.behind_pivot(at.step);

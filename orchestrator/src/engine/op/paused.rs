@@ -19,6 +19,8 @@ impl Run<'_> {
         };
         tokio::select! {
             _ = self.live.until(|state| state.last_seq != seen) => {}
+            // It may have become so before `seen` was read.
+            _ = self.live.until(|state| self.unwanted(state)) => {}
             _ = holds.changed() => {}
             () = until(look) => {}
         }

@@ -5,8 +5,8 @@ use super::super::reader::HistoryReader;
 use crate::filter::STATUSES;
 use sea_orm::sea_query::{Expr, ExprTrait as _, Func};
 use sea_orm::{
-    AccessMode, ColumnTrait as _, DatabaseTransaction, DbBackend, DbErr, EntityTrait as _, FromQueryResult,
-    IsolationLevel, QueryFilter as _, QueryOrder as _, QuerySelect as _, TransactionTrait as _,
+    ColumnTrait as _, DatabaseTransaction, DbErr, EntityTrait as _, FromQueryResult, QueryFilter as _,
+    QueryOrder as _, QuerySelect as _,
 };
 use std::collections::{BTreeMap, HashMap};
 
@@ -53,13 +53,7 @@ impl HistoryReader {
     /// Where the store is away.
     pub async fn counts(&self) -> Result<Counts, DbErr> {
         use global_transaction::Column;
-        let connection = self.connection();
-        let moment = if connection.get_database_backend() == DbBackend::Postgres {
-            let (level, access) = (IsolationLevel::RepeatableRead, AccessMode::ReadOnly);
-            connection.begin_with_config(Some(level), Some(access)).await?
-        } else {
-            connection.begin().await?
-        };
+        let moment = self.moment().await?;
         let shapes: HashMap<i64, String> = shape::Entity::find()
             .select_only()
             .columns([shape::Column::Id, shape::Column::Definition])

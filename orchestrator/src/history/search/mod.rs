@@ -14,8 +14,9 @@ use condition::Asking;
 pub use counts::{CauseCount, Counts, StatusCount};
 use sea_orm::sea_query::{Alias, Expr, ExprTrait as _, Order, Query, SelectStatement};
 use sea_orm::{
-    ConnectionTrait as _, DbErr, EntityTrait as _, FromQueryResult as _, Iterable as _, QueryOrder as _,
-    QuerySelect as _,
+    AccessMode, ConnectionTrait as _, DatabaseTransaction, DbBackend, DbErr, EntityTrait as _,
+    FromQueryResult as _, IsolationLevel, Iterable as _, QueryOrder as _, QuerySelect as _,
+    TransactionTrait as _,
 };
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -88,108 +89,119 @@ struct Found {
 }
 
 impl HistoryReader {
+    /// One moment of the store: whatever is asked of it, nothing happens in between.
+    async fn moment(&self) -> Result<DatabaseTransaction, DbErr> {
+        let connection = self.connection();
+        if connection.get_database_backend() == DbBackend::Postgres {
+            let (level, access) = (IsolationLevel::RepeatableRead, AccessMode::ReadOnly);
+            connection.begin_with_config(Some(level), Some(access)).await
+        } else {
+            connection.begin().await
+        }
+    }
+
     /// Rows newest first; a gid is a UUIDv7, so its order is the order of starts. What starts meanwhile is newer than
-    /// any page to come.
+    /// any page to come. A page is of one moment: rows that leave a way between two looks would shift those behind them.
     ///
     /// # Errors
     /// Where the store is away.
     pub async fn list(&self, asked: &ListFilter) -> Result<Page, DbErr> {
         let until = Instant::now() + PATIENCE;
         let filter = asked.whole();
-        let anchors = anchors::choose(&filter, &self.known(&filter).await?);
+        let moment = self.moment().await?;
+        let anchors = anchors::choose(&filter, &known(&moment, &filter).await?);
         let (from, newest) = anchors::range(&filter, asked.now_us);
         let before = asked.before.clone().into_iter().chain(newest).min();
-        let asking = Asking { backend: self.connection().get_database_backend(), now_us: asked.now_us };
+        let asking = Asking { backend: moment.get_database_backend(), now_us: asked.now_us };
         let condition = asking.condition(&filter);
         let mut rows = BTreeMap::new();
         let mut reached: Option<String> = None;
         for anchor in &anchors {
             let look = Look { anchor, from: from.as_deref(), before: before.as_deref(), length: FIRST_LOOK };
-            let found = self.look_along(look, &condition, asked.limit, until).await?;
+            let found = look_along(&moment, look, &condition, asked.limit, until).await?;
             rows.extend(found.rows.into_iter().map(|row| (row.gid.clone(), row)));
             // Before that, another way may have more.
             reached = Ord::max(reached, found.reached);
         }
+        moment.commit().await?;
         Ok(page(rows, reached, asked.limit))
     }
+}
 
-    /// What choosing ways needs to know; asked for only where the filter says something about it.
-    async fn known(&self, filter: &Filter) -> Result<Known, DbErr> {
-        let mut known = Known::default();
-        if mentions(filter, &|test| {
-            use TextField as F;
-            matches!(
-                test,
-                Test::Is(
-                    F::BusinessKey | F::Definition | F::Mode | F::Coordinator | F::Participant | F::Step,
-                    _
-                ) | Test::Contains(F::Definition | F::Mode | F::Coordinator | F::Participant | F::Step, _)
-            )
-        }) {
-            let shapes = shape::Entity::find().order_by_asc(shape::Column::Id).limit(MOST_SHAPES + 1);
-            known.shapes = shapes.all(self.connection()).await?;
-            if known.shapes.len() as u64 > MOST_SHAPES {
-                known.shapes.clear();
-            }
+/// What choosing ways needs to know; asked for only where the filter says something about it.
+async fn known(moment: &DatabaseTransaction, filter: &Filter) -> Result<Known, DbErr> {
+    let mut known = Known::default();
+    if mentions(filter, &|test| {
+        use TextField as F;
+        matches!(
+            test,
+            Test::Is(F::BusinessKey | F::Definition | F::Mode | F::Coordinator | F::Participant | F::Step, _)
+                | Test::Contains(F::Definition | F::Mode | F::Coordinator | F::Participant | F::Step, _)
+        )
+    }) {
+        let shapes = shape::Entity::find().order_by_asc(shape::Column::Id).limit(MOST_SHAPES + 1);
+        known.shapes = shapes.all(moment).await?;
+        if known.shapes.len() as u64 > MOST_SHAPES {
+            known.shapes.clear();
         }
-        if mentions(filter, &|test| matches!(test, Test::Is(TextField::Code, _))) {
-            known.codes = self.lists_of_codes().await?;
-        }
-        Ok(known)
     }
-
-    /// Each list of codes once, by one step through the index for each.
-    async fn lists_of_codes(&self) -> Result<Vec<String>, DbErr> {
-        use global_transaction::Column;
-        let mut lists: Vec<String> = Vec::new();
-        while lists.len() <= MOST_CODES {
-            let last = lists.last().cloned().unwrap_or_default();
-            let next = Query::select()
-                .column(Column::Codes)
-                .from(global_transaction::Entity)
-                .and_where(Expr::cust("codes <> ''"))
-                .and_where(Expr::col(Column::Codes).gt(last))
-                .order_by(Column::Codes, Order::Asc)
-                .limit(1)
-                .take();
-            match self.connection().query_one(&next).await? {
-                Some(row) => lists.push(row.try_get("", "codes")?),
-                None => return Ok(lists),
-            }
-        }
-        Ok(Vec::new())
+    if mentions(filter, &|test| matches!(test, Test::Is(TextField::Code, _))) {
+        known.codes = lists_of_codes(moment).await?;
     }
+    Ok(known)
+}
 
-    async fn look_along(
-        &self,
-        mut look: Look<'_>,
-        condition: &Expr,
-        limit: u64,
-        until: Instant,
-    ) -> Result<Found, DbErr> {
-        let mut rows: Vec<Row> = Vec::new();
-        let mut reached: Option<String> = None;
-        loop {
-            let before = reached.as_deref().or(look.before);
-            let this = Look { before, ..look };
-            let missing = limit.saturating_sub(rows.len() as u64);
-            let found = self.connection().query_all(&this.rows(condition, missing)).await?;
-            for row in &found {
-                rows.push(Row::from_query_result(row, "")?);
-            }
-            if rows.len() as u64 >= limit {
-                let reached = rows.last().map(|row| row.gid.clone());
-                return Ok(Found { rows, reached });
-            }
-            let Some(end) = self.connection().query_one(&this.end()).await? else {
-                return Ok(Found { rows, reached: None });
-            };
-            reached = Some(end.try_get("", "gid")?);
-            if Instant::now() >= until {
-                return Ok(Found { rows, reached });
-            }
-            look.length = Ord::min(look.length * 4, LONGEST_LOOK);
+/// Each list of codes once, by one step through the index for each.
+async fn lists_of_codes(moment: &DatabaseTransaction) -> Result<Vec<String>, DbErr> {
+    use global_transaction::Column;
+    let mut lists: Vec<String> = Vec::new();
+    while lists.len() <= MOST_CODES {
+        let last = lists.last().cloned().unwrap_or_default();
+        let next = Query::select()
+            .column(Column::Codes)
+            .from(global_transaction::Entity)
+            .and_where(Expr::cust("codes <> ''"))
+            .and_where(Expr::col(Column::Codes).gt(last))
+            .order_by(Column::Codes, Order::Asc)
+            .limit(1)
+            .take();
+        match moment.query_one(&next).await? {
+            Some(row) => lists.push(row.try_get("", "codes")?),
+            None => return Ok(lists),
         }
+    }
+    Ok(Vec::new())
+}
+
+async fn look_along(
+    moment: &DatabaseTransaction,
+    mut look: Look<'_>,
+    condition: &Expr,
+    limit: u64,
+    until: Instant,
+) -> Result<Found, DbErr> {
+    let mut rows: Vec<Row> = Vec::new();
+    let mut reached: Option<String> = None;
+    loop {
+        let before = reached.as_deref().or(look.before);
+        let this = Look { before, ..look };
+        let missing = limit.saturating_sub(rows.len() as u64);
+        let found = moment.query_all(&this.rows(condition, missing)).await?;
+        for row in &found {
+            rows.push(Row::from_query_result(row, "")?);
+        }
+        if rows.len() as u64 >= limit {
+            let reached = rows.last().map(|row| row.gid.clone());
+            return Ok(Found { rows, reached });
+        }
+        let Some(end) = moment.query_one(&this.end()).await? else {
+            return Ok(Found { rows, reached: None });
+        };
+        reached = Some(end.try_get("", "gid")?);
+        if Instant::now() >= until {
+            return Ok(Found { rows, reached });
+        }
+        look.length = Ord::min(look.length * 4, LONGEST_LOOK);
     }
 }
 

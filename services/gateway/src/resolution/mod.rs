@@ -84,6 +84,9 @@ pub async fn propose(cashier: &Cashier, caller: &str, request: &ProposeResolutio
     row.reference = Set(proposal.reference.to_owned());
     row.proposed_by = Set(caller.to_owned());
     row.proposed_token = Set(request.token);
+    // Whoever approved an earlier statement has not approved this one.
+    row.approved_by = Set(String::new());
+    row.approved_token = Set(0);
     row.holder = Set(String::new());
     row.held_until_us = Set(0);
     let item = tx.update(row).await?;

@@ -62,6 +62,10 @@ pub fn meaning(kind: Kind, state: State, statement: Statement) -> Option<Meaning
         (Kind::Contradicted, Statement::QueryAgain) => return None,
         (Kind::PaymentUnknown | Kind::CaptureRefused | Kind::UndoRefused, _) => {}
     }
+    // It was about the capture; an undo that has begun since is another request.
+    if kind == Kind::CaptureRefused && state != State::InDoubt(Doubt::CaptureRefused) {
+        return None;
+    }
     if state == State::InDoubt(Doubt::CaptureRefused) {
         return match statement {
             Statement::Charged => Some(Meaning::CapturedElsewhere),
