@@ -76,12 +76,6 @@ impl HoldTable {
         Self { store }
     }
 
-    /// Whether other processes may change it, too.
-    #[must_use]
-    pub fn is_shared(&self) -> bool {
-        self.store.is_shared()
-    }
-
     /// All holds in force and the newest that are over, newest first.
     ///
     /// # Errors
