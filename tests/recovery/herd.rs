@@ -86,15 +86,23 @@ impl Herd {
             }
         };
         if tokio::time::timeout(SOON, ended).await.is_err() {
-            panic!("{:?} or more are still open after {SOON:?}", self.open().await);
+            panic!("{:?} are still open after {SOON:?}", self.open().await);
         }
     }
 
-    /// How many are open, at most as many as are on a page; `None` = nobody answers.
+    /// How many are open; `None` = nobody answers.
     pub async fn open(&self) -> Option<usize> {
         let statuses = [Status::Accepted, Status::Running, Status::Compensating].map(i32::from).to_vec();
-        let list = ListRequest { statuses, page_size: 1_000, ..ListRequest::default() };
-        Some(self.client.clone().list(list).await.ok()?.into_inner().transactions.len())
+        let mut list = ListRequest { statuses, page_size: 1_000, ..ListRequest::default() };
+        let mut open = 0;
+        loop {
+            let page = self.client.clone().list(list.clone()).await.ok()?.into_inner();
+            open += page.transactions.len();
+            list.page_token = page.next_page_token;
+            if list.page_token.is_empty() {
+                return Some(open);
+            }
+        }
     }
 
     /// Demands that each ended as its deed says, and that the participant has done exactly what that end means. A TCC

@@ -112,7 +112,7 @@ async fn pages(world: &World, status: Status, oldest: &String) -> Vec<String> {
         let page = world.clients().transactions.list(list).await.expect("list").into_inner();
         assert!(page.transactions.iter().all(|transaction| transaction.status() == status));
         gids.extend(page.transactions.into_iter().map(|transaction| transaction.gid));
-        if page.next_page_token.is_empty() || gids.last() < Some(oldest) {
+        if page.next_page_token.is_empty() || gids.last().is_some_and(|last| last < oldest) {
             return gids;
         }
         page_token = page.next_page_token;

@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 
 /// Time that a page may take before it ends where it is: well below the 50 ms that it has.
 const PATIENCE: Duration = Duration::from_millis(20);
-/// Rows of the first look, and of the longest; each is four times as long as the one before.
+/// Rows of the first look where a page has no more, and of the longest; each is four times as long as the one before.
 const FIRST_LOOK: u64 = 256;
 const LONGEST_LOOK: u64 = 4_096;
 /// More shapes than these are not looked through: somebody names steps anew each time.
@@ -116,8 +116,10 @@ impl HistoryReader {
         let condition = asking.condition(&filter);
         let mut rows = BTreeMap::new();
         let mut reached: Option<String> = None;
+        // Where most rows fit, the first look fills the page, however long it takes.
+        let length = Ord::max(asked.limit, FIRST_LOOK);
         for anchor in &anchors {
-            let look = Look { anchor, from: from.as_deref(), before: before.as_deref(), length: FIRST_LOOK };
+            let look = Look { anchor, from: from.as_deref(), before: before.as_deref(), length };
             let found = look_along(&moment, look, &condition, asked.limit, until).await?;
             rows.extend(found.rows.into_iter().map(|row| (row.gid.clone(), row)));
             // Before that, another way may have more.
