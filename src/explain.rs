@@ -3,7 +3,7 @@ use crate::connect::Target;
 use crate::exit::Exit;
 use crate::json;
 use crate::output::{Format, Paint, Tone, print_json, print_text, status_name};
-use crate::timeline::plain_reason;
+use crate::timeline::{plain_reason, run_line};
 use amends_proto::amends::v1::operations_client::OperationsClient;
 use amends_proto::amends::v1::{ExplainRequest, ExplainResponse, ExplainedOp, Situation};
 use anyhow::Context as _;
@@ -42,8 +42,12 @@ fn text(told: &ExplainResponse, paint: Paint) -> String {
     let mut text = format!("{} {}: ", told.gid, status_name(told.status()));
     let _ = writeln!(text, "{}", paint.tone(Tone::Strong, &situation_name(told.situation())));
     let _ = writeln!(text, "{}", told.summary);
+    let run = told.run.as_ref().filter(|run| run.continues > 0);
+    if let Some(run) = run {
+        let _ = writeln!(text, "{}", run_line(run));
+    }
     for op in &told.ops {
-        tell(op, &mut text);
+        tell(op, run.map_or(0, |run| run.number), &mut text);
     }
     for attention in &told.attention {
         let since = attention.since.map(|since| format!(" since {since}")).unwrap_or_default();
@@ -56,9 +60,14 @@ fn text(told: &ExplainResponse, paint: Paint) -> String {
     text
 }
 
-fn tell(op: &ExplainedOp, text: &mut String) {
+/// `run` = the one that an operator's redrive began; 0 = there was none.
+fn tell(op: &ExplainedOp, run: i32, text: &mut String) {
     let method = op.method.rsplit('/').next().unwrap_or_default();
-    let most = if op.max_attempts > 0 { format!(" of {}", op.max_attempts) } else { String::new() };
+    let most = match (op.max_attempts, op.attempts_in_run) {
+        (0, _) => String::new(),
+        (most, in_run) if run == 0 || in_run == op.attempt => format!(" of {most}"),
+        (most, in_run) => format!(" ({in_run} of {most} in run {run})"),
+    };
     let _ = write!(text, "  {} {}.{method} {}", op.branch_id, op.participant, op.op);
     let _ = write!(text, " · {} · attempt {}{most}", situation_name(op.situation()), op.attempt);
     if !op.last_code.is_empty() {
@@ -77,6 +86,7 @@ fn tell(op: &ExplainedOp, text: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use amends_proto::amends::v1::Run;
 
     #[test]
     fn a_wait_is_told_in_a_few_lines() {
@@ -110,5 +120,22 @@ mod tests {
                  by retry policy\n\
             unblocked by  an answer\n          or  a retry\n";
         assert_eq!(text(&told, Paint::Plain), wanted);
+    }
+
+    #[test]
+    fn attempts_of_a_further_run_are_counted_by_themselves() {
+        let op = |attempts_in_run| ExplainedOp {
+            op: "action".into(),
+            attempt: 12,
+            max_attempts: 10,
+            attempts_in_run,
+            ..ExplainedOp::default()
+        };
+        let run = Run { number: 2, continues: 1, from: vec!["05 action".into()], ..Run::default() };
+        let told = |op| ExplainResponse { run: Some(run.clone()), ops: vec![op], ..Default::default() };
+        let later = text(&told(op(2)), Paint::Plain);
+        assert!(later.contains("run 2, continues run 1 from 05 action\n"), "{later}");
+        assert!(later.contains("attempt 12 (2 of 10 in run 2)"), "{later}");
+        assert!(text(&told(op(12)), Paint::Plain).contains("attempt 12 of 10"), "it was never redriven");
     }
 }

@@ -1,4 +1,4 @@
-//! `amends retry`, `pause`, `resume`, `holds`, `resolve`: what people do to global transactions, each with its reason for
+//! `amends retry`, `redrive`, `pause`, `resume`, `holds`, `resolve`: what people do to global transactions, each with its reason for
 //! the history.
 use crate::connect::{Connection, Target};
 use crate::exit::Exit;
@@ -8,7 +8,7 @@ use crate::start::tell_end;
 use amends_proto::amends::v1::operations_client::OperationsClient;
 use amends_proto::amends::v1::scope::What;
 use amends_proto::amends::v1::{
-    Deadlines, Hold, ListHoldsRequest, PauseRequest, PauseResponse, Resolution, ResolveRequest,
+    Deadlines, Hold, ListHoldsRequest, PauseRequest, PauseResponse, RedriveRequest, Resolution, ResolveRequest,
     ResumeRequest, RetryRequest, Scope,
 };
 use anyhow::Context as _;
@@ -91,6 +91,34 @@ impl Retry {
         };
         let answer = operations(&self.target).await?.retry(request).await;
         let answer = answer.with_context(|| format!("retry {}", self.gid))?;
+        tell_end(&answer.into_inner(), format)
+    }
+}
+
+/// Begins another run that goes on from where this one failed: earlier results are kept, limits count anew
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example:\n  amends redrive 018f0000-0000-7000-8000-000000000000 --reason \"the bank is repaired\""
+)]
+pub struct Redrive {
+    /// Its gid
+    gid: String,
+    #[command(flatten)]
+    why: Why,
+    #[command(flatten)]
+    target: Target,
+}
+
+impl Redrive {
+    /// Runs the verb.
+    pub async fn run(self, format: Format) -> anyhow::Result<Exit> {
+        let request = RedriveRequest {
+            gid: self.gid.clone(),
+            reason: self.why.reason,
+            expected_last_seq: self.why.expect_seq,
+        };
+        let answer = operations(&self.target).await?.redrive(request).await;
+        let answer = answer.with_context(|| format!("redrive {}", self.gid))?;
         tell_end(&answer.into_inner(), format)
     }
 }

@@ -5,7 +5,7 @@ pub use lines::Lines;
 
 use crate::exit::split_reason;
 use crate::output::{Paint, Tone, mode_name, op_state_name, status_name, status_tone, table};
-use amends_proto::amends::v1::{Attention, CoordinatorViewResponse, Event, GlobalTransaction, Step};
+use amends_proto::amends::v1::{Attention, CoordinatorViewResponse, Event, GlobalTransaction, Run, Step};
 use prost_types::Timestamp;
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -58,6 +58,9 @@ pub fn head(transaction: &GlobalTransaction, paint: Paint) -> String {
         let cause = if cause.is_empty() { String::new() } else { format!(" ({cause})") };
         let _ = writeln!(text, "reason: {}{cause}", plain_reason(&transaction.reason));
     }
+    if let Some(run) = transaction.run.as_ref().filter(|run| run.continues > 0) {
+        let _ = writeln!(text, "{}", run_line(run));
+    }
     if transaction.paused {
         text.push_str("paused\n");
     }
@@ -66,6 +69,23 @@ pub fn head(transaction: &GlobalTransaction, paint: Paint) -> String {
         let line = format!("needs a person{since}: {} {}", attention.cause, attention.text);
         let _ = writeln!(text, "{}", paint.tone(Tone::Bad, line.trim_end()));
         let _ = write!(text, "{}", care(attention));
+    }
+    text
+}
+
+/// `run 2 since …, continues run 1 from 03 action, by ann: the bank is back`.
+pub fn run_line(run: &Run) -> String {
+    let Run { number, since, continues, from, act, reason } = run;
+    let mut text = format!("run {number}");
+    if let Some(since) = since {
+        let _ = write!(text, " since {since}");
+    }
+    let _ = write!(text, ", continues run {continues} from {}", from.join(", "));
+    if let Some(act) = act {
+        let _ = write!(text, ", by {}", act.subject);
+    }
+    if !reason.is_empty() {
+        let _ = write!(text, ": {reason}");
     }
     text
 }
@@ -199,6 +219,7 @@ pub fn micros(time: &Timestamp) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use amends_proto::amends::v1::Act;
 
     fn event(ms: i64, kind: &str, branch: &str, reason: &str) -> Event {
         let time = prost_types::Timestamp { seconds: 0, nanos: i32::try_from(ms * 1_000_000).unwrap() };
@@ -291,6 +312,30 @@ mod tests {
                 "  next by itself: compared again",
             ]
         );
+    }
+
+    #[test]
+    fn a_further_run_is_told_with_what_it_goes_on_from() {
+        let since = Some(prost_types::Timestamp { seconds: 0, nanos: 0 });
+        let first = GlobalTransaction {
+            run: Some(Run { number: 1, since, ..Run::default() }),
+            ..GlobalTransaction::default()
+        };
+        assert_eq!(head(&first, Paint::Plain).lines().count(), 1, "there was no other");
+        let act = Some(Act { subject: "ann".into(), ..Act::default() });
+        let from = vec!["02 action".to_owned(), "03 action".to_owned()];
+        let begun = Run { number: 2, continues: 1, from, ..Run::default() };
+        let run = Run { since, act: act.clone(), reason: "repaired".into(), ..begun.clone() };
+        let second = GlobalTransaction { run: Some(run), ..GlobalTransaction::default() };
+        assert_eq!(
+            head(&second, Paint::Plain).lines().last(),
+            Some("run 2 since 1970-01-01T00:00:00Z, continues run 1 from 02 action, 03 action, by ann: repaired")
+        );
+        let redriven = Event { act, run: Some(begun), ..event(0, "operator_redriven", "", "repaired") };
+        let story = Story { transaction: &second, events: &[redriven], coordinator: None };
+        let told = events(&story, Paint::Plain);
+        let wanted = "operator redriven  run 2, continues run 1 from 02 action, 03 action  repaired  by ann";
+        assert!(told.trim_end().ends_with(wanted), "{told}");
     }
 
     #[test]

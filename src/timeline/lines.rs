@@ -1,5 +1,5 @@
 //! One line per event, with the duration of what it ends. Pure: needs the steps and the events so far, calls nobody.
-use super::{method, op, plain_reason, unix_us};
+use super::{method, op, plain_reason, run_line, unix_us};
 use crate::output::{Paint, Tone};
 use amends_proto::amends::v1::{Act, Event, Step};
 use std::collections::HashMap;
@@ -48,6 +48,9 @@ fn line(event: &Event, step: Option<&Step>, took_us: Option<i64>) -> String {
     }
     if let Some(took_us) = took_us {
         let _ = write!(line, " in {:.0} ms", seconds(took_us) * 1_000.0);
+    }
+    if let Some(run) = &event.run {
+        let _ = write!(line, "  {}", run_line(run));
     }
     let code = if event.code.eq_ignore_ascii_case("ok") { "" } else { event.code.as_str() };
     for word in [code, plain_reason(&event.reason).as_str()] {

@@ -125,6 +125,7 @@ fn told(live: &Live, scene: &Scene<'_>) -> pb::ExplainResponse {
         coordinator: live.base().coordinator.clone(),
         coordinator_says: says,
         now: view::time(scene.now_us),
+        run: Some(view::run(scene.state)),
     }
 }
 
@@ -142,9 +143,10 @@ fn told_op(live: &Live, state: &State, explained: Explained) -> pb::ExplainedOp 
         max_attempts: i32::try_from(most.unwrap_or(0)).unwrap_or(i32::MAX),
         last_code: op.last_code.clone(),
         last_reason: op.last_reason.clone(),
-        since: view::time(op.started_us),
+        since: view::time(op.since_us),
         next_at: explained.next_us.and_then(view::time),
         rule: explained.rule,
         why: explained.why,
+        attempts_in_run: i32::try_from(op.attempts_in_run()).unwrap_or(i32::MAX),
     }
 }

@@ -165,6 +165,14 @@ impl Operations for OperationsService {
         Ok(Response::new(undropped(async move { helm.retry(asked).await }).await?))
     }
 
+    async fn redrive(
+        &self,
+        request: Request<pb::RedriveRequest>,
+    ) -> Result<Response<pb::GlobalTransaction>, Status> {
+        let (helm, asked) = self.helm(request)?;
+        Ok(Response::new(undropped(async move { helm.redrive(asked).await }).await?))
+    }
+
     async fn pause(&self, request: Request<pb::PauseRequest>) -> Result<Response<pb::PauseResponse>, Status> {
         let (helm, asked) = self.helm(request)?;
         Ok(Response::new(undropped(async move { helm.pause(asked).await }).await?))

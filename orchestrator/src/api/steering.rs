@@ -49,6 +49,15 @@ impl Helm {
         Ok(view::transaction(&live))
     }
 
+    /// Another run goes on from where this one failed.
+    pub async fn redrive(&self, request: pb::RedriveRequest) -> Result<pb::GlobalTransaction, ApiError> {
+        let act = self.act(&request.reason)?;
+        let seen = seen(request.expected_last_seq)?;
+        let live = self.live(&request.gid).await?;
+        self.engine.redrive(&live, seen, &act).await.map_err(|error| denied(error, &live))?;
+        Ok(view::transaction(&live))
+    }
+
     /// No new attempt from now on.
     pub async fn pause(&self, request: pb::PauseRequest) -> Result<pb::PauseResponse, ApiError> {
         let deadlines = match request.deadlines() {

@@ -3,7 +3,7 @@
 use super::attention;
 use crate::engine::Live;
 use crate::history::entity::{event, global_transaction};
-use crate::history::{Act, OpState, Proposal, Standing, State, Status};
+use crate::history::{Act, OpState, Proposal, RunDetail, Standing, State, Status, op_name};
 use crate::plan::{Mode, OpRef, StepIndex};
 use amends_dtm::Op;
 use amends_proto::amends::v1 as pb;
@@ -23,6 +23,7 @@ pub fn transaction(live: &Live) -> pb::GlobalTransaction {
         paused: state.paused.is_some(),
         after_commit: state.after_commit,
         proposal: state.proposal.as_ref().map(|proposal| proposed(live, proposal)),
+        run: Some(run(&state)),
         plan_hash: hex::encode(live.plan.hash()),
         status: status(state.status()).into(),
         finished_at: time(state.finished_us),
@@ -63,9 +64,35 @@ pub fn event(row: event::Model) -> pb::Event {
         attempt: row.attempt,
         code: row.code,
         act: Act::stored(&row.detail, "").map(act),
+        run: RunDetail::stored(&row.detail).map(begun),
         reason: row.reason,
         build_id: row.build_id,
     }
+}
+
+/// The run that began last.
+pub fn run(state: &State) -> pb::Run {
+    match &state.redrive {
+        None => pb::Run { number: 1, since: time(state.started_us), ..pb::Run::default() },
+        Some(redrive) => pb::Run {
+            number: number(redrive.run),
+            since: time(redrive.since_us),
+            continues: number(redrive.run.saturating_sub(1)),
+            from: redrive.from.iter().map(|at| op_name(*at)).collect(),
+            act: Some(act(redrive.act.clone())),
+            reason: redrive.act.reason.clone(),
+        },
+    }
+}
+
+/// As its event names it: when and by whom stand beside it.
+fn begun(run: RunDetail) -> pb::Run {
+    let (number, continues) = (number(run.run), number(run.continues));
+    pb::Run { number, continues, from: run.from, ..pb::Run::default() }
+}
+
+fn number(count: u32) -> i32 {
+    i32::try_from(count).unwrap_or(i32::MAX)
 }
 
 fn act(act: Act) -> pb::Act {
@@ -161,7 +188,7 @@ fn op_view(live: &Live, state: &State, at: OpRef) -> Option<pb::Op> {
     Some(pb::Op {
         op: at.op.as_str().to_owned(),
         state: shown.into(),
-        attempts: i32::try_from(*attempts).unwrap_or(i32::MAX),
+        attempts: number(*attempts),
         last_code: last_code.clone(),
         last_reason: last_reason.clone(),
         started_at: time(*started_us),

@@ -72,6 +72,21 @@ impl Engine {
         Ok(())
     }
 
+    /// Another run goes on from where this one failed: limits count anew, and the next attempts are made now.
+    ///
+    /// # Errors
+    /// As [`Engine::pause`].
+    pub async fn redrive(self: &Arc<Self>, live: &Arc<Live>, seen: Seen, act: &Act) -> Result<(), ActError> {
+        self.act(live, seen, |state| {
+            let facts = steer::redrive(&live.plan, state, act)?;
+            let held = |at: &OpRef| self.held(live, at.step).is_some();
+            if steer::failed(&live.plan, state).iter().any(held) { Err(Denied::Paused) } else { Ok(facts) }
+        })
+        .await?;
+        self.bring_on(live);
+        Ok(())
+    }
+
     /// States the outcome of an op. True = it counts; false = a second person has to approve.
     ///
     /// # Errors

@@ -99,7 +99,7 @@ fn held_back(state: &State, holds: &[Hold], definition: &str, participant: &str)
 
 /// How long deadlines stood still between two moments, in unix microseconds: in pauses of its own and in holds that say
 /// so; what overlaps counts once.
-fn stood_still_us(
+pub(super) fn stood_still_us(
     state: &State,
     holds: &[Hold],
     definition: &str,

@@ -1,6 +1,10 @@
 //! What people may do to a global transaction, as a pure function of its history: the facts that an act leads to, or why
 //! it is refused. Reads no clock, no store and calls nobody; must not know who may act.
 
+mod redrive;
+
+pub use redrive::{failed, redrive};
+
 use super::undo_decided;
 use crate::history::{Act, Cause, Deadlines, Fact, Resolution, Standing, State, Verdict, bounded};
 use crate::plan::{OpRef, Plan, StepIndex};
@@ -48,6 +52,12 @@ pub enum Denied {
     /// Its forward ops count no more.
     #[error("it is being taken back: state the outcome of the undo")]
     Compensating,
+    /// Its earlier results do not stand any more.
+    #[error("its earlier results are being taken back: start it anew")]
+    TakenBack,
+    /// Nothing to go on from.
+    #[error("no op of it has been attempted in vain since its run began")]
+    NothingFailed,
     /// There is only forward.
     #[error("behind the pivot there is only forward")]
     OnlyForward,
@@ -81,7 +91,8 @@ impl Denied {
             Self::Settled(_) => "SETTLED",
             Self::NotItsTurn => "NOT_ITS_TURN",
             Self::InFlight => "IN_FLIGHT",
-            Self::Compensating => "COMPENSATING",
+            Self::Compensating | Self::TakenBack => "COMPENSATING",
+            Self::NothingFailed => "NOTHING_FAILED",
             Self::OnlyForward => "ONLY_FORWARD",
             Self::OtherConfirms => "OTHER_CONFIRMS",
             Self::ProposedOtherwise { .. } => "PROPOSED_OTHERWISE",

@@ -123,13 +123,13 @@ fn after_answer(scene: &Scene<'_>, at: OpRef, op: &OpState, rule: Rule) -> (Situ
 
 /// The time by which it has to have an outcome, where deadlines have not stood still.
 fn deadline(scene: &Scene<'_>, at: OpRef) -> Option<String> {
-    let started_us = scene.state.op(at).started_us;
+    let since_us = scene.state.op(at).since_us;
     let deadline = Retry::of(scene.plan, at).deadline?;
     let stood_still = !scene.state.standstills.is_empty() || !scene.holds.is_empty();
-    if started_us == 0 || stood_still || scene.state.undoing() || scene.plan.behind_pivot(at.step) {
+    if since_us == 0 || stood_still || scene.state.undoing() || scene.plan.behind_pivot(at.step) {
         return None;
     }
-    let until_us = started_us.saturating_add(i64::try_from(deadline.as_micros()).unwrap_or(i64::MAX));
+    let until_us = since_us.saturating_add(i64::try_from(deadline.as_micros()).unwrap_or(i64::MAX));
     let when = words::when(until_us, scene.now_us);
     Some(format!("its deadline {when}: without an outcome everything is undone then"))
 }

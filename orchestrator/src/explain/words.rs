@@ -55,10 +55,11 @@ pub(super) fn span(ms: i64) -> String {
 
 /// `attempt 3`, and `attempt 3, 2 of 10 failed` where the policy counts.
 pub(super) fn attempt(plan: &Plan, at: OpRef, op: &OpState) -> String {
-    let OpState { attempts, failures, .. } = op;
+    let OpState { attempts, failures, renewed, .. } = op;
+    let in_run = renewed.map(|renewed| format!(" in run {}", renewed.run)).unwrap_or_default();
     match Retry::of(plan, at).max_attempts {
         None => format!("attempt {attempts}"),
-        Some(most) => format!("attempt {attempts}, {failures} of {most} failed"),
+        Some(most) => format!("attempt {attempts}, {failures} of {most} failed{in_run}"),
     }
 }
 
@@ -105,7 +106,11 @@ pub(super) fn unblocked(situation: Situation, plan: &Plan, at: OpRef) -> Vec<Str
     let stated = format!("an operator's statement: {}", resolve(plan, at));
     match situation {
         Situation::WaitingForRetry => vec![format!("an answer of {participant} to the next attempt"), retry],
-        Situation::AttemptsUsedUp => vec![format!("{participant} as it should be, then {retry}"), stated],
+        Situation::AttemptsUsedUp => vec![
+            format!("{participant} as it should be, then {retry}"),
+            format!("`amends redrive {}`, which begins its policy anew", plan.gid().as_str()),
+            stated,
+        ],
         Situation::InProgressThere => vec![format!("{participant} finishes what it is at")],
         Situation::UnderReview => {
             vec![format!("a decision of the people of {participant} (`amends in-doubt list`)"), stated]

@@ -2,7 +2,8 @@
 //! Pure, as the fold is.
 
 use super::event::{Cause, End};
-use super::fold::{Standing, State, StepState, Verdict};
+use super::fold::{State, Verdict};
+use super::op_state::{Standing, StepState};
 use crate::plan::{Mode, OpRef, Plan, StepIndex};
 use amends_dtm::Op;
 

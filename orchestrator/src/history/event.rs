@@ -2,6 +2,7 @@
 //! Knows words and texts only; must not know the store, the clock or what an event leads to.
 
 use super::act::{Act, Deadlines, Resolution};
+use super::redrive::RunDetail;
 use crate::plan::{OpRef, Plan};
 use amends_dtm::{BranchId, Op};
 
@@ -119,6 +120,8 @@ pub enum Fact {
     OperatorProposed { at: OpRef, outcome: Resolution, act: Act },
     /// An outcome is stated by somebody who knows it from elsewhere.
     OperatorResolved { at: OpRef, outcome: Resolution, act: Act },
+    /// Another run goes on from these ops, with earlier results kept; `run` is its number.
+    OperatorRedriven { run: u32, from: Vec<OpRef>, act: Act },
     /// Somebody has seen a need for a person, and looks after it.
     OperatorAcknowledged { cause: String, act: Act },
     /// TCC: it was to be committed, and shall be taken back all the same: an operator stated that its first confirm was
@@ -246,6 +249,10 @@ impl From<&Fact> for FlatFact {
             Fact::OperatorResolved { at, outcome, act } => {
                 Self::at("operator_resolved", *at, 0).code(outcome.name()).act(act)
             }
+            Fact::OperatorRedriven { run, from, act } => Self {
+                detail: RunDetail::of(*run, from, act).text(),
+                ..Self::kind("operator_redriven").reason(&act.reason)
+            },
             Fact::OperatorAcknowledged { cause, act } => {
                 Self::kind("operator_acknowledged").code(cause).act(act)
             }
@@ -315,6 +322,11 @@ impl Fact {
             "operator_retry" => Self::OperatorRetry { at: read_op(flat, plan), act: act()? },
             "operator_proposed" => Self::OperatorProposed { at: at()?, outcome: outcome()?, act: act()? },
             "operator_resolved" => Self::OperatorResolved { at: at()?, outcome: outcome()?, act: act()? },
+            "operator_redriven" => {
+                let read = RunDetail::stored(&flat.detail).ok_or_else(|| fail("unreadable detail"))?;
+                let from = read.ops(plan).ok_or_else(|| fail("unknown branch or op"))?;
+                Self::OperatorRedriven { run: read.run, from, act: act()? }
+            }
             "operator_acknowledged" => Self::OperatorAcknowledged { cause: flat.code.clone(), act: act()? },
             _ => return Ok(None),
         }))
@@ -364,6 +376,8 @@ mod tests {
                 outcome: Resolution::Succeeded,
                 act: Act { approved_by: "bob".into(), evidence: "e".into(), ..Act::of("ann", "r") },
             },
+            Fact::OperatorRedriven { run: 2, from: vec![at], act: Act::of("ann", "r") },
+            Fact::OperatorRedriven { run: 3, from: vec![at, OpRef { step: 2, ..at }], act: Act::default() },
             Fact::OperatorAcknowledged {
                 cause: "under_review".into(),
                 act: Act { owner: "bob".into(), ..Act::of("ann", "r") },

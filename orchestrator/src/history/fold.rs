@@ -3,6 +3,8 @@
 
 use super::act::{Act, Deadlines, Resolution};
 use super::event::{Cause, End, Event, Fact};
+use super::op_state::{OpState, Standing, StepState};
+use super::redrive::Redrive;
 use crate::plan::{OpRef, Plan};
 use amends_dtm::Op;
 
@@ -20,80 +22,6 @@ pub enum Verdict {
     Committed,
     /// Everything that may have run is taken back.
     Undo(Cause),
-}
-
-/// Where one op stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Standing {
-    /// No attempt is recorded, which proves nothing about the participant.
-    #[default]
-    Untouched,
-    /// An attempt began and its outcome is not recorded.
-    Attempted,
-    /// The last attempt is unknown, or the participant is still at it.
-    Waiting,
-    /// It is done.
-    Succeeded,
-    /// A forward op succeeded after undo was decided: it is undone like one that may have run.
-    SucceededLate,
-    /// The participant refused: nothing happened there.
-    Refused,
-    /// There was nothing to undo.
-    Skipped,
-}
-
-/// One op with its attempts, for views.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct OpState {
-    /// Where it stands.
-    pub standing: Standing,
-    /// Number of the newest attempt.
-    pub attempts: u32,
-    /// Attempts whose outcome is unknown, of those that are recorded.
-    pub failures: u32,
-    /// Number of the newest of them: a repeated fact counts once.
-    failed_attempt: u32,
-    /// gRPC code name and text of the newest finished attempt.
-    pub last_code: String,
-    /// See `last_code`.
-    pub last_reason: String,
-    /// First attempt, unix microseconds; 0 = none.
-    pub started_us: i64,
-    /// When it was done, refused or skipped; 0 = not yet.
-    pub ended_us: i64,
-    /// Its outcome is somebody's word: nobody calls it again.
-    pub stated: bool,
-}
-
-/// The ops of one step.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct StepState {
-    /// `action` or `try`.
-    pub forward: OpState,
-    /// `confirm`.
-    pub confirm: OpState,
-    /// `compensate` or `cancel`.
-    pub undo: OpState,
-}
-
-impl StepState {
-    /// The state of one op.
-    #[must_use]
-    pub fn op(&self, op: Op) -> &OpState {
-        match op {
-            Op::Action | Op::Try => &self.forward,
-            Op::Confirm => &self.confirm,
-            Op::Compensate | Op::Cancel => &self.undo,
-        }
-    }
-
-    fn op_mut(&mut self, op: Op) -> &mut OpState {
-        match op {
-            Op::Action | Op::Try => &mut self.forward,
-            Op::Confirm => &mut self.confirm,
-            Op::Compensate | Op::Cancel => &mut self.undo,
-        }
-    }
 }
 
 /// Why a person is needed.
@@ -169,6 +97,8 @@ pub struct State {
     pub proposal: Option<Proposal>,
     /// TCC: taken back after the commit decision, by an operator's word.
     pub after_commit: bool,
+    /// The run that began last; `None` = it is the first.
+    pub redrive: Option<Redrive>,
     /// How it ended.
     pub end: Option<End>,
     /// Seq of the newest event.
@@ -193,6 +123,7 @@ impl State {
             cancelled_us: 0,
             proposal: None,
             after_commit: false,
+            redrive: None,
             end: None,
             last_seq: 0,
             started_us: 0,
@@ -221,18 +152,18 @@ impl State {
             Fact::Committed => self.decide(Verdict::Committed),
             Fact::AbortDecided(cause) | Fact::UndoDecided(cause) => self.turn_back(cause, event.time_us),
             Fact::UndoAfterCommit(cause) => self.turn_back_after_commit(cause),
-            Fact::AttemptStarted { at, attempt } => self.begin(*at, *attempt, event.time_us),
+            Fact::AttemptStarted { at, attempt } => self.op_mut(*at).begin(*attempt, event.time_us),
             Fact::AttemptSucceeded { at, .. } => self.succeed(*at, event.time_us),
             Fact::AttemptRefused { at, reason, .. } => {
                 self.close(*at, Standing::Refused, event.time_us);
                 self.note(*at, "ABORTED", reason);
             }
             Fact::AttemptUnknown { at, attempt, code, reason } => {
-                self.fail(*at, *attempt);
+                self.op_mut(*at).fail(*attempt);
                 self.note(*at, code, reason);
             }
             Fact::Parked { at, reason, .. } => {
-                self.wait(*at);
+                self.op_mut(*at).park();
                 self.note(*at, "FAILED_PRECONDITION", reason);
             }
             Fact::Skipped { at } => self.close(*at, Standing::Skipped, event.time_us),
@@ -246,6 +177,7 @@ impl State {
             Fact::OperatorResolved { at, outcome, act } => {
                 self.resolve(*at, *outcome, &act.reason, event.time_us);
             }
+            Fact::OperatorRedriven { run, from, act } => self.redrive(*run, from, act, event.time_us),
             Fact::AttentionOpened { cause, at, text } => self.open_attention(event, cause, *at, text),
             Fact::AttentionClosed { cause } => self.attention.retain(|open| &open.cause != cause),
             Fact::Finished(_) if self.end.is_some() => {}
@@ -316,13 +248,13 @@ impl State {
         self.proposal = None;
         match (at.op, outcome) {
             (Op::Action | Op::Try, Resolution::Succeeded) => {
-                let op = self.steps[at.step].op_mut(at.op);
+                let op = self.op_mut(at);
                 if op.standing == Standing::Refused {
                     op.ended_us = 0;
                 }
                 self.succeed(at, time_us);
             }
-            (Op::Action | Op::Try, Resolution::Refused) => self.wait(at),
+            (Op::Action | Op::Try, Resolution::Refused) => self.op_mut(at).wait(),
             (Op::Confirm, Resolution::Refused) => self.close(at, Standing::Refused, time_us),
             (Op::Confirm, Resolution::Succeeded) | (Op::Compensate | Op::Cancel, Resolution::Compensated) => {
                 self.close(at, Standing::Succeeded, time_us);
@@ -330,18 +262,18 @@ impl State {
             (Op::Action | Op::Try | Op::Confirm, Resolution::Compensated)
             | (Op::Compensate | Op::Cancel, Resolution::Succeeded | Resolution::Refused) => return,
         }
-        self.steps[at.step].op_mut(at.op).stated = true;
+        self.op_mut(at).stated = true;
         self.note(at, "RESOLVED", reason);
     }
 
-    fn begin(&mut self, at: OpRef, attempt: u32, time_us: i64) {
-        let op = self.steps[at.step].op_mut(at.op);
-        op.attempts = op.attempts.max(attempt);
-        if op.started_us == 0 {
-            op.started_us = time_us;
+    /// Another run goes on from these ops: what is recorded stays, and their limits begin anew.
+    fn redrive(&mut self, run: u32, from: &[OpRef], act: &Act, since_us: i64) {
+        if run <= self.run() || self.end.is_some() {
+            return;
         }
-        if matches!(op.standing, Standing::Untouched | Standing::Waiting) {
-            op.standing = Standing::Attempted;
+        self.redrive = Some(Redrive { run, since_us, from: from.to_vec(), act: act.clone() });
+        for at in from {
+            self.op_mut(*at).renew(run, since_us);
         }
     }
 
@@ -352,35 +284,18 @@ impl State {
     }
 
     fn close(&mut self, at: OpRef, standing: Standing, time_us: i64) {
-        let op = self.steps[at.step].op_mut(at.op);
-        if op.ended_us == 0 {
-            op.standing = standing;
-            op.ended_us = time_us;
-            if self.proposal.as_ref().is_some_and(|proposal| proposal.at == at) {
-                self.proposal = None;
-            }
-        }
-    }
-
-    fn wait(&mut self, at: OpRef) {
-        let op = self.steps[at.step].op_mut(at.op);
-        if op.ended_us == 0 {
-            op.standing = Standing::Waiting;
-        }
-    }
-
-    fn fail(&mut self, at: OpRef, attempt: u32) {
-        self.wait(at);
-        let op = self.steps[at.step].op_mut(at.op);
-        if attempt > op.failed_attempt {
-            (op.failures, op.failed_attempt) = (op.failures + 1, attempt);
+        let closed = self.op_mut(at).close(standing, time_us);
+        if closed && self.proposal.as_ref().is_some_and(|proposal| proposal.at == at) {
+            self.proposal = None;
         }
     }
 
     fn note(&mut self, at: OpRef, code: &str, reason: &str) {
-        let op = self.steps[at.step].op_mut(at.op);
-        code.clone_into(&mut op.last_code);
-        reason.clone_into(&mut op.last_reason);
+        self.op_mut(at).note(code, reason);
+    }
+
+    fn op_mut(&mut self, at: OpRef) -> &mut OpState {
+        self.steps[at.step].op_mut(at.op)
     }
 
     fn open_attention(&mut self, event: &Event, cause: &str, at: Option<OpRef>, text: &str) {
@@ -410,6 +325,12 @@ impl State {
         self.steps[at.step].op(at.op)
     }
 
+    /// Number of the run that began last, from 1.
+    #[must_use]
+    pub fn run(&self) -> u32 {
+        self.redrive.as_ref().map_or(1, |redrive| redrive.run)
+    }
+
     /// Whether undo was decided.
     #[must_use]
     pub fn undoing(&self) -> bool {
@@ -420,3 +341,7 @@ impl State {
 #[cfg(test)]
 #[path = "fold_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "redrive_tests.rs"]
+mod redrive_tests;

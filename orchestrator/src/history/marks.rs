@@ -2,7 +2,8 @@
 //! changes but together with the status, so they cost no write of their own. Pure: reads a plan and its state.
 
 use super::entity::global_transaction;
-use super::fold::{OpState, State, StepState};
+use super::fold::State;
+use super::op_state::{OpState, StepState};
 use crate::plan::Plan;
 use std::collections::BTreeSet;
 

@@ -1,23 +1,29 @@
 //! Wrong ways to decide, so that the model proves that it would find them.
 
-use super::run::{Decide, Flights, right};
+use super::ways::{Flights, RIGHT, Ways, right};
+use crate::engine::Done;
 use crate::engine::decide::{Answer, Decision};
-use crate::history::{Standing, State};
+use crate::engine::steer::{self, Denied};
+use crate::history::{Act, Fact, Standing, State};
 use crate::plan::{OpRef, Plan};
 use amends_dtm::Op;
 
 const LATER: Decision = Decision::Reply(Answer::InProgress);
 
 /// Each fault by its name.
-pub const FAULTS: [(&str, Decide); 8] = [
-    ("a step does not wait for those before it", forward_too_early),
-    ("a step begins after the undo decision", forward_after_undo),
-    ("an undo does not wait for those behind it", undo_too_early),
-    ("an undo begins beside its forward op", undo_beside_forward),
-    ("what may have run is skipped", skips_too_much),
-    ("a confirm does not wait for those behind it", confirm_too_early),
-    ("an op runs twice at once", twice_at_once),
-    ("what succeeded is refused after all", takes_back_its_word),
+pub const FAULTS: [(&str, Ways); 12] = [
+    ("a step does not wait for those before it", Ways { decide: forward_too_early, ..RIGHT }),
+    ("a step begins after the undo decision", Ways { decide: forward_after_undo, ..RIGHT }),
+    ("an undo does not wait for those behind it", Ways { decide: undo_too_early, ..RIGHT }),
+    ("an undo begins beside its forward op", Ways { decide: undo_beside_forward, ..RIGHT }),
+    ("what may have run is skipped", Ways { decide: skips_too_much, ..RIGHT }),
+    ("a confirm does not wait for those behind it", Ways { decide: confirm_too_early, ..RIGHT }),
+    ("an op runs twice at once", Ways { decide: twice_at_once, ..RIGHT }),
+    ("what succeeded is refused after all", Ways { decide: takes_back_its_word, ..RIGHT }),
+    ("a run begins though all is taken back", Ways { redrive: redrives_an_undo, ..RIGHT }),
+    ("a run goes on from what is done", Ways { redrive: redrives_too_much, ..RIGHT }),
+    ("limits count what earlier runs did", Ways { count: counts_on, ..RIGHT }),
+    ("limits forget what this run did", Ways { count: forgets, ..RIGHT }),
 ];
 
 fn forward_too_early(plan: &Plan, state: &State, at: OpRef, flights: &Flights) -> Decision {
@@ -81,4 +87,33 @@ fn takes_back_its_word(plan: &Plan, state: &State, at: OpRef, flights: &Flights)
     } else {
         decided
     }
+}
+
+fn redrives_an_undo(plan: &Plan, state: &State, act: &Act) -> Result<Vec<Fact>, Denied> {
+    match steer::redrive(plan, state, act) {
+        Err(Denied::TakenBack) => {
+            let from = vec![OpRef { step: 0, op: plan.forward_op() }];
+            Ok(vec![Fact::OperatorRedriven { run: state.run() + 1, from, act: act.clone() }])
+        }
+        right => right,
+    }
+}
+
+fn redrives_too_much(plan: &Plan, state: &State, act: &Act) -> Result<Vec<Fact>, Denied> {
+    let mut facts = steer::redrive(plan, state, act)?;
+    if let Some(Fact::OperatorRedriven { from, .. }) = facts.first_mut() {
+        from.insert(0, OpRef { step: 0, op: plan.forward_op() });
+        from.dedup();
+    }
+    Ok(facts)
+}
+
+fn counts_on(state: &State, at: OpRef, now_us: i64) -> Done {
+    let done = (RIGHT.count)(state, at, now_us);
+    let earlier = state.op(at).renewed.map_or(0, |renewed| renewed.attempts);
+    Done { failures: done.failures + earlier, ..done }
+}
+
+fn forgets(state: &State, at: OpRef, now_us: i64) -> Done {
+    Done { failures: 0, ..(RIGHT.count)(state, at, now_us) }
 }

@@ -1,13 +1,15 @@
 //! `decide` and the fold against a model: random plans, chains and graphs, SAGA and TCC, are run by a scheduler that
-//! asks for ops in any order, loses, repeats and delays calls, cancels, gives up and crashes. What must hold is
-//! written down in `oracle` from the recorded facts and from what the participants did, and asks neither `decide` nor
+//! asks for ops in any order, loses, repeats and delays calls, lets time pass, steers and crashes, under policies that are
+//! random too. What must hold is written down in `oracle` from the recorded facts and from what the participants did, and asks neither `decide` nor
 //! the fold. A failing case is shrunk; its seed is printed.
 
 mod faults;
 mod oracle;
 mod participants;
+mod policies;
 mod run;
 mod shape;
+mod ways;
 
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 use run::Run;
@@ -27,7 +29,7 @@ fn decide_and_the_fold_hold_against_the_model() {
     println!("{SEED}={seed}");
     let seen = RefCell::new(BTreeMap::<&str, u32>::new());
     let verdict = TestRunner::new(config(CASES, seed, 20_000)).run(&shape::cases(), |case| {
-        let told = Run::of(&case, run::right);
+        let told = Run::of(&case, ways::RIGHT);
         for what in told {
             *seen.borrow_mut().entry(what).or_default() += 1;
         }
@@ -56,9 +58,9 @@ fn config(cases: u32, seed: u64, max_shrink_iters: u32) -> Config {
 /// A model that finds nothing proves nothing.
 #[test]
 fn the_model_finds_what_is_decided_wrongly() {
-    for (name, decide) in faults::FAULTS {
+    for (name, ways) in faults::FAULTS {
         let verdict = TestRunner::new(config(CASES, 1, 0)).run(&shape::cases(), |case| {
-            Run::of(&case, decide);
+            Run::of(&case, ways);
             Ok(())
         });
         let found = verdict.err().unwrap_or_else(|| panic!("not found: {name}"));

@@ -12,22 +12,33 @@ pub struct Oracle<'a> {
     pub shape: &'a Shape,
     pub events: &'a [Event],
     pub participants: &'a Participants,
+    /// Microseconds since the beginning of time.
+    pub now_us: i64,
 }
 
-fn is_forward(op: Op) -> bool {
+pub fn is_forward(op: Op) -> bool {
     matches!(op, Op::Action | Op::Try)
 }
 
-fn is_undo(fact: &Fact) -> bool {
+/// Whether an op is of this kind.
+pub fn only(op: Op) -> fn(Op) -> bool {
+    match op {
+        Op::Action | Op::Try => is_forward,
+        Op::Confirm => |op| op == Op::Confirm,
+        Op::Compensate | Op::Cancel => |op| matches!(op, Op::Compensate | Op::Cancel),
+    }
+}
+
+pub fn is_undo(fact: &Fact) -> bool {
     matches!(fact, Fact::AbortDecided(_) | Fact::UndoDecided(_) | Fact::UndoAfterCommit(_))
 }
 
 impl Oracle<'_> {
-    fn facts(&self) -> impl DoubleEndedIterator<Item = &Fact> {
+    pub fn facts(&self) -> impl DoubleEndedIterator<Item = &Fact> {
         self.events.iter().map(|event| &event.fact)
     }
 
-    fn cause(&self) -> Option<&Cause> {
+    pub fn cause(&self) -> Option<&Cause> {
         self.facts().find_map(|fact| match fact {
             Fact::AbortDecided(cause) | Fact::UndoDecided(cause) | Fact::UndoAfterCommit(cause) => {
                 Some(cause)
@@ -38,7 +49,7 @@ impl Oracle<'_> {
             Fact::CancelRequested(_) | Fact::AttentionOpened { .. } | Fact::AttentionClosed { .. } => None,
             Fact::Paused { .. } | Fact::Resumed(_) | Fact::OperatorRetry { .. } => None,
             Fact::OperatorProposed { .. } | Fact::OperatorResolved { .. } => None,
-            Fact::OperatorAcknowledged { .. } => None,
+            Fact::OperatorAcknowledged { .. } | Fact::OperatorRedriven { .. } => None,
             Fact::Finished(_) => None,
         })
     }
@@ -48,7 +59,7 @@ impl Oracle<'_> {
     }
 
     /// A forward op counts as succeeded if that was recorded before any decision against it.
-    fn succeeded(&self, step: usize, wanted: fn(Op) -> bool) -> bool {
+    pub fn succeeded(&self, step: usize, wanted: fn(Op) -> bool) -> bool {
         let before_undo = self.facts().take_while(|fact| !is_undo(fact));
         let is_it = |at: &OpRef| at.step == step && wanted(at.op);
         before_undo.into_iter().any(|fact| {
@@ -57,21 +68,34 @@ impl Oracle<'_> {
         })
     }
 
-    /// A cancel that counts wakes.
-    fn is_paused(&self) -> bool {
+    /// From when to when it was paused; the last pause may last. A cancel that counts wakes.
+    pub fn pauses(&self) -> Vec<(i64, Option<i64>)> {
+        let mut pauses: Vec<(i64, Option<i64>)> = Vec::new();
         let mut cancels = true;
-        self.facts().fold(false, |paused, fact| {
+        for Event { fact, time_us, .. } in self.events {
             let wakes = matches!(
                 fact,
                 Fact::AbortDecided(Cause::Cancelled(_)) | Fact::UndoDecided(Cause::Cancelled(_))
             );
             let ends = matches!(fact, Fact::Resumed(_) | Fact::Finished(_)) || (wakes && cancels);
             cancels &= ends || !is_undo(fact);
-            matches!(fact, Fact::Paused { .. }) || (paused && !ends)
-        })
+            match pauses.last_mut() {
+                Some((_, until @ None)) if ends => *until = Some(*time_us),
+                Some((_, None)) => {}
+                Some((_, Some(_))) | None if matches!(fact, Fact::Paused { .. }) => {
+                    pauses.push((*time_us, None));
+                }
+                Some((_, Some(_))) | None => {}
+            }
+        }
+        pauses
     }
 
-    fn end(&self) -> Option<End> {
+    pub fn is_paused(&self) -> bool {
+        matches!(self.pauses().last(), Some((_, None)))
+    }
+
+    pub fn end(&self) -> Option<End> {
         self.facts().find_map(|fact| if let Fact::Finished(end) = fact { Some(*end) } else { None })
     }
 
@@ -79,6 +103,8 @@ impl Oracle<'_> {
     pub fn may_be_called(&self, at: OpRef, forward_in_flight: bool) {
         assert_eq!(self.end(), None, "{at:?} is called after the end");
         assert!(!self.is_paused(), "{at:?} is called in a pause");
+        assert!(!self.is_used_up(at), "{at:?} is called though it is to be given up");
+        assert!(!self.succeeded(at.step, only(at.op)), "{at:?} is called though it is done");
         match at.op {
             Op::Action | Op::Try => {
                 assert!(self.cause().is_none(), "{at:?} is called after the undo decision");
@@ -149,6 +175,7 @@ impl Oracle<'_> {
         let ends = self.facts().filter(|fact| matches!(fact, Fact::Finished(_))).count();
         let last = matches!(self.facts().next_back(), Some(Fact::Finished(_)));
         assert!(ends == 0 || (ends == 1 && last), "something follows the end: {:?}", self.events);
+        self.attempts_are_numbered_on();
         if self.pivot_passed() {
             assert!(self.cause().is_none(), "undo was decided behind the pivot");
         }

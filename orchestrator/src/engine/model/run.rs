@@ -2,13 +2,17 @@
 //! What an attempt records is that of `op`, what a crash leaves is what was recorded.
 
 mod ending;
+mod limits;
 mod steering;
+
+pub use limits::count;
 
 use super::oracle::Oracle;
 use super::participants::{Participants, Said};
 use super::shape::{Act, Case, Fate, Shape};
+use super::ways::{Flight, Flights, Ways, right};
 use crate::engine::answer::may_follow;
-use crate::engine::decide::{Answer, Decision, decide, next_ops};
+use crate::engine::decide::{Answer, Decision, next_ops};
 use crate::engine::{Cancelled, may_cancel, undo_decided};
 use crate::history::{self, Cause, Event, Fact, Standing, State, Verdict};
 use crate::plan::{Mode, OpRef, Plan};
@@ -16,7 +20,7 @@ use amends_dtm::Op;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What so many cases must have met that their passing means something.
-pub const MUST_BE_SEEN: [&str; 11] = [
+pub const MUST_BE_SEEN: [&str; 14] = [
     "succeeded",
     "failed",
     "cancelled",
@@ -28,31 +32,15 @@ pub const MUST_BE_SEEN: [&str; 11] = [
     "undone beside each other",
     "paused",
     "resolved",
+    "given up",
+    "called for a person",
+    "redriven",
 ];
-
-/// The ops that this process runs.
-pub type Flights = BTreeMap<OpRef, Flight>;
-/// A way to decide: the right one, or one with a fault.
-pub type Decide = fn(&Plan, &State, OpRef, &Flights) -> Decision;
-
-/// The way that is to be proved.
-pub fn right(plan: &Plan, state: &State, asked: OpRef, flights: &Flights) -> Decision {
-    decide(plan, state, asked, &|at: OpRef| flights.contains_key(&at))
-}
-
-/// An op that this process runs.
-#[derive(Debug, Clone, Copy)]
-pub enum Flight {
-    /// Between two attempts, of which so many were made.
-    Idle(u32),
-    /// A participant is being called; whether that is recorded.
-    Called { attempt: u32, recorded: bool },
-}
 
 /// One case under way.
 pub struct Run<'a> {
     shape: &'a Shape,
-    decide: Decide,
+    ways: Ways,
     plan: Plan,
     events: Vec<Event>,
     state: State,
@@ -64,15 +52,17 @@ pub struct Run<'a> {
     dtm_confirms: bool,
     answers: BTreeMap<OpRef, Answer>,
     seen: BTreeSet<&'static str>,
+    /// Microseconds since the beginning of time.
+    clock_us: i64,
 }
 
 impl<'a> Run<'a> {
     /// Runs a case to its end and checks it all the way; tells what it met.
-    pub fn of(case: &'a Case, decide: Decide) -> BTreeSet<&'static str> {
+    pub fn of(case: &'a Case, ways: Ways) -> BTreeSet<&'static str> {
         let plan = case.shape.plan();
         let mut run = Self {
             shape: &case.shape,
-            decide,
+            ways,
             state: State::empty(&plan),
             plan,
             events: Vec::new(),
@@ -83,6 +73,7 @@ impl<'a> Run<'a> {
             dtm_confirms: false,
             answers: BTreeMap::new(),
             seen: BTreeSet::new(),
+            clock_us: 0,
         };
         run.record(vec![Fact::Started]);
         for act in &case.acts {
@@ -102,7 +93,8 @@ impl<'a> Run<'a> {
     }
 
     fn oracle(&self) -> Oracle<'_> {
-        Oracle { shape: self.shape, events: &self.events, participants: &self.participants }
+        let (shape, events, participants) = (self.shape, &self.events, &self.participants);
+        Oracle { shape, events, participants, now_us: self.clock_us }
     }
 
     /// Appends facts as one commit, with the end if that was the last op. Nothing follows the end.
@@ -120,10 +112,11 @@ impl<'a> Run<'a> {
 
     fn push(&mut self, fact: Fact) {
         let seq = self.state.last_seq + 1;
-        let event = Event { seq, time_us: seq * 10, fact };
+        self.clock_us += 10;
+        let event = Event { seq, time_us: self.clock_us, fact };
         self.state.apply(&event);
         let mut again = self.state.clone();
-        again.apply(&Event { seq: 0, time_us: seq * 10 + 5, fact: event.fact.clone() });
+        again.apply(&Event { seq: 0, time_us: self.clock_us + 5, fact: event.fact.clone() });
         again.last_seq = seq;
         assert_eq!(again, self.state, "{:?} again changes something", event.fact);
         self.events.push(event);
@@ -150,7 +143,9 @@ impl<'a> Run<'a> {
             }
             Act::Ghost(nth) => self.ghost(nth),
             Act::Cancel => self.cancel(),
-            Act::GiveUp(nth) => self.give_up(nth),
+            Act::Pass(ms) => self.clock_us += ms * 1_000,
+            Act::Look(nth) => self.look(nth),
+            Act::Redrive => self.redrive(),
             Act::TryPhaseOver => self.abort_tries(Cause::Deadline("tries".into())),
             Act::DtmAborts => self.dtm_aborts = self.shape.on_dtm && !self.dtm_confirms,
             Act::Settle { taken } => self.settle(taken),
@@ -173,7 +168,7 @@ impl<'a> Run<'a> {
     }
 
     fn decide(&self, asked: OpRef) -> Decision {
-        (self.decide)(&self.plan, &self.state, asked, &self.running)
+        (self.ways.decide)(&self.plan, &self.state, asked, &self.running)
     }
 
     /// The coordinator asks: what was answered with OK or ABORTED once is answered so for ever.
@@ -243,16 +238,16 @@ impl<'a> Run<'a> {
             self.running.remove(&at);
             return;
         }
-        if self.state.paused.is_some() {
+        if !self.keeps_limits(at) || self.state.paused.is_some() {
             return;
         }
         let attempt = attempts + 1;
+        let forward = OpRef { step: at.step, op: self.plan.forward_op() };
+        self.oracle().may_be_called(at, !self.is_forward(at) && self.running.contains_key(&forward));
         let durable = at.op == Op::Action && self.shape.pivot == Some(at.step);
         if durable {
             self.record(vec![Fact::AttemptStarted { at, attempt }]);
         }
-        let forward = OpRef { step: at.step, op: self.plan.forward_op() };
-        self.oracle().may_be_called(at, !self.is_forward(at) && self.running.contains_key(&forward));
         let undoes = |flight: &OpRef| flight.op == self.plan.undo_op() && flight.step != at.step;
         if self.running.keys().any(undoes) && !self.is_forward(at) {
             self.seen.insert("undone beside each other");
@@ -335,11 +330,14 @@ impl<'a> Run<'a> {
             facts.push(Fact::SubmitDecided);
             facts.extend((!self.shape.on_dtm).then_some(Fact::Committed));
         }
-        self.record(facts);
         if refused || succeeded {
+            facts.extend(self.needs_nobody(at));
+            self.record(facts);
             self.running.remove(&at);
         } else {
+            self.record(facts);
             self.running.insert(at, Flight::Idle(attempt));
+            self.call_for_a_person(at);
         }
     }
 
@@ -362,19 +360,6 @@ impl<'a> Run<'a> {
                 Fact::CancelRequested(history::Act::of("", "c")),
                 undo_decided(&self.plan, cause),
             ]);
-        }
-    }
-
-    /// A deadline ends a forward op between two attempts.
-    fn give_up(&mut self, nth: usize) {
-        let bounded = |at: &OpRef| self.is_forward(*at) && !self.plan.behind_pivot(at.step);
-        let idle: Vec<OpRef> = self.idle().into_iter().filter(bounded).collect();
-        let Some(at) = pick(&idle, nth) else { return };
-        if let Some(Flight::Idle(1..)) = self.running.get(&at) {
-            if !self.unwanted(at) {
-                self.record(vec![undo_decided(&self.plan, Cause::Deadline("d".into()))]);
-            }
-            self.running.remove(&at);
         }
     }
 

@@ -4,6 +4,7 @@
 use crate::history::Resolution;
 use crate::plan::{Mode, Plan, samples};
 use amends_dtm::BranchId;
+use amends_proto::amends::v1::{RetryPolicy, StepPolicy};
 use proptest::prelude::*;
 
 const MOST_STEPS: usize = 7;
@@ -30,6 +31,26 @@ pub struct Shape {
     pub without_undo: Vec<bool>,
     /// Steps whose participant refuses.
     pub refuses: Vec<bool>,
+    /// What each step's policy limits.
+    pub limits: Vec<Limits>,
+}
+
+/// Limits of a step; 0 = none.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Of its forward op.
+    pub forward: Bounds,
+    pub deadline_ms: i32,
+    pub gives_up: bool,
+    /// Of its confirm and its undo.
+    pub second: Bounds,
+}
+
+/// What exhausts an op; 0 = nothing does.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    pub attempts: i32,
+    pub total_ms: i32,
 }
 
 /// What becomes of a call on its way.
@@ -66,8 +87,12 @@ pub enum Act {
     Ghost(usize),
     /// A client cancels.
     Cancel,
-    /// A forward op is given up at its deadline.
-    GiveUp(usize),
+    /// So many milliseconds pass.
+    Pass(i64),
+    /// An op that waits looks at its limits.
+    Look(usize),
+    /// Somebody begins another run.
+    Redrive,
     /// The time for all tries is over.
     TryPhaseOver,
     /// DTM turns back by itself.
@@ -110,7 +135,9 @@ fn act() -> impl Strategy<Value = Act> {
         24 => (nth.clone(), fate).prop_map(|(call, fate)| Act::Deliver(call, fate)),
         3 => nth.clone().prop_map(Act::Ghost),
         1 => Just(Act::Cancel),
-        1 => nth.clone().prop_map(Act::GiveUp),
+        4 => (1..=10_i64).prop_map(Act::Pass),
+        3 => nth.clone().prop_map(Act::Look),
+        3 => Just(Act::Redrive),
         1 => Just(Act::TryPhaseOver),
         1 => Just(Act::DtmAborts),
         4 => any::<bool>().prop_map(|taken| Act::Settle { taken }),
@@ -124,17 +151,41 @@ fn act() -> impl Strategy<Value = Act> {
 }
 
 prop_compose! {
+    fn bounds()(attempts in prop::sample::select(vec![0, 0, 1, 2, 3]), total_ms in times()) -> Bounds {
+        Bounds { attempts, total_ms }
+    }
+}
+
+prop_compose! {
+    fn limits()(
+        forward in bounds(),
+        second in bounds(),
+        deadline_ms in times(),
+        gives_up in prop::bool::weighted(0.3),
+    ) -> Limits {
+        Limits { forward, deadline_ms, gives_up, second }
+    }
+}
+
+/// Times of limits: some are soon over, some hardly ever.
+fn times() -> impl Strategy<Value = i32> {
+    prop::sample::select(vec![0, 0, 0, 4, 40])
+}
+
+prop_compose! {
     fn shape()(count in 1..=MOST_STEPS)(
         masks in prop::collection::vec(any::<u8>(), count),
         pivot in prop::option::weighted(0.4, 0..count),
         without_undo in prop::collection::vec(prop::bool::weighted(0.1), count),
         refuses in prop::collection::vec(prop::bool::weighted(0.08), count),
+        limits in prop::collection::vec(limits(), count),
         tcc in prop::bool::weighted(0.4),
         is_graph in prop::bool::weighted(0.7),
         on_dtm in any::<bool>(),
     ) -> Shape {
         let mode = if tcc { Mode::Tcc } else { Mode::Saga };
-        let mut shape = Shape { mode, on_dtm, before: Vec::new(), is_graph, pivot, without_undo, refuses };
+        let before = Vec::new();
+        let mut shape = Shape { mode, on_dtm, before, is_graph, pivot, without_undo, refuses, limits };
         shape.fit(&masks);
         shape
     }
@@ -162,6 +213,9 @@ impl Shape {
             before.sort_unstable();
             before.dedup();
             self.before.push(before);
+        }
+        for step in 0..masks.len() {
+            self.limits[step].gives_up &= self.has_undo(step) && self.pivot != Some(step);
         }
         // Behind the pivot a refusal waits for a person for ever: rare, but not absent.
         for (step, mask) in masks.iter().enumerate() {
@@ -201,7 +255,25 @@ impl Shape {
             if !self.has_undo(index) {
                 step.undo.clear();
             }
+            step.policy = Some(self.limits[index].policy());
         }
         Plan::new(body).unwrap()
+    }
+}
+
+impl Limits {
+    fn policy(&self) -> StepPolicy {
+        let Self { forward, deadline_ms, gives_up, second } = *self;
+        let Bounds { attempts: max_attempts, total_ms } = second;
+        let second = RetryPolicy { max_attempts, total_ms: Some(total_ms), ..RetryPolicy::default() };
+        StepPolicy {
+            max_attempts: forward.attempts,
+            attention_after_ms: forward.total_ms,
+            step_timeout_ms: deadline_ms,
+            safe_to_give_up: gives_up,
+            undo: Some(second),
+            confirm: Some(second),
+            ..samples::policy()
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! What is done when a limit of an op's policy is reached: everything is undone, or a person is called and it goes on.
 
-use super::super::undo_decided;
+use super::super::{Rule, undo_decided};
 use super::attention::{is_called, need_at, open};
 use super::policy::{Done, Judgement, Limit};
 use super::{Next, Run};
@@ -10,10 +10,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 impl Run<'_> {
-    /// Since the first attempt, without the time in which deadlines stood still.
+    /// Since the first attempt of the run, without the time in which deadlines stood still.
     fn elapsed(&self) -> Duration {
-        let started_us = self.live.state().op(self.at).started_us;
-        let stood_still = match started_us {
+        let stood_still = match self.live.state().op(self.at).since_us {
             0 => Duration::ZERO,
             from_us => self.engine.stood_still(self.live, Some(self.at.step), from_us),
         };
@@ -21,7 +20,7 @@ impl Run<'_> {
     }
 
     pub(super) fn done(&self) -> Done {
-        Done { attempts: self.attempt, failures: self.failures, elapsed: self.elapsed() }
+        Done { attempts: self.in_run(), failures: self.failures, elapsed: self.elapsed() }
     }
 
     /// When limits are to be looked at again though nothing happens.
@@ -32,7 +31,7 @@ impl Run<'_> {
 
     /// Does what reached limits ask for; `None` = it goes on. What was never begun has reached none.
     pub(super) async fn keep_limits(&self) -> Result<Option<Next>, AppendError> {
-        if self.attempt == 0 {
+        if self.in_run() == 0 {
             return Ok(None);
         }
         match self.retry.judge(&self.done()) {
@@ -50,7 +49,7 @@ impl Run<'_> {
     async fn call_for_a_person(&self, limits: &[Limit]) -> Result<(), AppendError> {
         let at = self.at;
         let decide = |state: &State| {
-            if self.unwanted(state) || is_called(state, at) {
+            if self.unwanted(state) || self.is_renewed(state) || is_called(state, at) {
                 return Vec::new();
             }
             let op = state.op(at);
@@ -64,9 +63,10 @@ impl Run<'_> {
     async fn give_up(&self, limit: Limit) -> Result<Next, AppendError> {
         let plan = &self.live.plan;
         let step = plan.branch_id(self.at.step);
-        self.engine
+        let state = self
+            .engine
             .record(self.live, |state| {
-                if self.unwanted(state) {
+                if self.unwanted(state) || self.is_renewed(state) {
                     return Vec::new();
                 }
                 let last = &state.op(self.at).last_code;
@@ -89,7 +89,9 @@ impl Run<'_> {
                 facts
             })
             .await?;
-        Ok(Next::Over)
+        // Somebody may have been quicker, and it goes on.
+        let again = Next::Again(Duration::ZERO, Rule::Interval);
+        Ok(if self.unwanted(&state) { Next::Over } else { again })
     }
 }
 

@@ -7,6 +7,7 @@ mod limits;
 mod outcome;
 mod paused;
 mod policy;
+mod renewal;
 mod wait;
 
 pub(super) use attention::BEHIND_DEADLINE;
@@ -16,7 +17,7 @@ pub use policy::{Done, Judgement, Limit, Retry};
 
 use super::lanes::{Answered, Turn};
 use super::{Engine, Happened, Live, Rule};
-use crate::history::{AppendError, Fact, State, Verdict};
+use crate::history::{AppendError, Fact, Renewed, State, Verdict};
 use crate::plan::{Mode, OpRef};
 use amends_dtm::{Op, Outcome};
 use attempt::Begun;
@@ -44,7 +45,11 @@ struct Run<'a> {
     retry: Retry,
     began: Instant,
     attempt: u32,
+    /// Attempts of earlier runs: limits do not count them.
+    before: u32,
     failures: u32,
+    /// The run that its limits count in.
+    renewed: Option<Renewed>,
     /// When the next attempt is due, where the wait for it was interrupted, and the rule that set it.
     due: Option<(Instant, Rule)>,
     pokes: watch::Receiver<u64>,
@@ -129,17 +134,17 @@ impl<'a> Run<'a> {
     fn new(engine: &'a Arc<Engine>, live: &'a Arc<Live>, at: OpRef) -> Self {
         let state = live.state();
         let op = state.op(at);
-        let before_us = if op.started_us > 0 { engine.now_us().saturating_sub(op.started_us) } else { 0 };
-        let before = Duration::from_micros(u64::try_from(before_us).unwrap_or(0));
         Self {
             engine,
             live,
             at,
             retry: Retry::of(&live.plan, at),
-            began: Instant::now().checked_sub(before).unwrap_or_else(Instant::now),
+            began: renewal::began(engine.now_us(), op),
             attempt: op.attempts,
             failures: op.failures,
+            before: op.attempts.saturating_sub(op.attempts_in_run()),
             due: None,
+            renewed: op.renewed,
             pokes: live.pokes(),
             last_answer: String::new(),
             // What a process that is gone began is no repeat: nobody has waited for it here.
@@ -172,6 +177,7 @@ impl<'a> Run<'a> {
             return Ok(Next::Over);
         }
         if let Some(next) = self.keep_limits().await? {
+        self.renew();
             return Ok(next);
         }
         if self.held_back().await {
@@ -192,7 +198,9 @@ impl<'a> Run<'a> {
         if self.engine.held(self.live, self.at.step).is_some() {
             return Ok(Next::Again(Duration::ZERO, Rule::Interval));
         }
-        if self.attempt == 0 {
+        // A run may have begun while it waited for room.
+        self.renew();
+        if self.in_run() == 0 {
             // Limits count from the first attempt, not from the wait for a resume, a breaker or room.
             self.began = Instant::now();
         }

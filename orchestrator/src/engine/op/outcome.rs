@@ -24,6 +24,7 @@ impl Run<'_> {
         answered: Answered,
         begin_recorded: bool,
     ) -> Result<Next, AppendError> {
+        self.renew_in_flight();
         let mut facts = Vec::with_capacity(3);
         if !begin_recorded {
             facts.push(self.started(began.time_us));
@@ -44,7 +45,7 @@ impl Run<'_> {
                 } else {
                     facts.clear();
                 }
-                Next::Again(self.next_wait(attempt).min(IN_PROGRESS_CAP), Rule::InProgress)
+                Next::Again(self.next_wait(self.in_run()).min(IN_PROGRESS_CAP), Rule::InProgress)
             }
             // A second phase cannot be refused: whatever it answers, it is asked again.
             Outcome::Refused | Outcome::Unknown => {
@@ -79,7 +80,7 @@ impl Run<'_> {
     fn is_news(&mut self, answer: &str) -> bool {
         let changed = self.last_answer != answer;
         answer.clone_into(&mut self.last_answer);
-        changed || self.attempt <= EVERY_ATTEMPT || self.attempt.is_power_of_two()
+        changed || self.in_run() <= EVERY_ATTEMPT || self.in_run().is_power_of_two()
     }
 
     /// The participant has answered: its outcome is recorded however long the store is away.
@@ -136,7 +137,8 @@ impl Run<'_> {
             return open(state, at, &need).into_iter().collect();
         }
         let unfinished = matches!(answered.outcome, Outcome::InProgress | Outcome::Unknown);
-        if unwanted || !unfinished || is_called(state, at) {
+        // Limits that have just begun anew are looked at before the next attempt.
+        if unwanted || !unfinished || is_called(state, at) || self.is_renewed(state) {
             return Vec::new();
         }
         match self.retry.judge(&self.done()) {

@@ -2,8 +2,9 @@
 //! made it so, or has proof that it is.
 
 use super::super::participants::Memory;
-use super::{Flight, Run};
-use crate::engine::steer::{self, Approval, Statement};
+use super::super::ways::Flight;
+use super::Run;
+use crate::engine::steer::{self, Approval, Denied, Statement};
 use crate::history::{Act, Deadlines, Fact, Resolution, Verdict};
 use crate::plan::OpRef;
 use amends_dtm::Op;
@@ -23,10 +24,21 @@ impl Run<'_> {
 
     pub(super) fn retry_now(&mut self, nth: usize) {
         let at = super::pick(&self.idle(), nth);
-        let waits = |at: OpRef| matches!(self.running.get(&at), Some(Flight::Idle(1..)));
-        if let Ok(facts) = steer::retry(&self.state, at, &waits, &Act::of("ann", "n")) {
+        if let Ok(facts) = steer::retry(&self.state, at, &|at| self.waits(at), &Act::of("ann", "n")) {
             self.record(facts);
         }
+    }
+
+    /// Another run begins, and can be begun again when something has failed in it.
+    pub(super) fn redrive(&mut self) {
+        let begun = |run: &Self| (run.ways.redrive)(&run.plan, &run.state, &Act::of("ann", "d"));
+        let Ok(facts) = begun(self) else { return };
+        self.record(facts);
+        self.oracle().run_has_begun();
+        let again = begun(self);
+        let nothing = matches!(again, Err(Denied::NothingFailed | Denied::Settled(_)));
+        assert!(nothing, "said again: {again:?}");
+        self.seen.insert("redriven");
     }
 
     /// Two people state the outcome of an op; the first word alone changes nothing.
