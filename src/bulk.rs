@@ -31,6 +31,8 @@ pub struct Bulk {
 enum Verb {
     /// Makes the next attempts now
     Retry(Many),
+    /// Begins another run of each that goes on from where it failed
+    Redrive(Many),
     /// No new attempts; deadlines stand still
     Pause(Many),
     /// Lets attempts go on
@@ -84,6 +86,7 @@ impl Bulk {
     pub async fn run(self, format: Format) -> anyhow::Result<Exit> {
         match self.verb {
             Verb::Retry(many) => many.run(BulkAct::Retry, format).await,
+            Verb::Redrive(many) => many.run(BulkAct::Redrive, format).await,
             Verb::Pause(many) => many.run(BulkAct::Pause, format).await,
             Verb::Resume(many) => many.run(BulkAct::Resume, format).await,
             Verb::Cancel(many) => many.run(BulkAct::Cancel, format).await,

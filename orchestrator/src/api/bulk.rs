@@ -44,10 +44,11 @@ pub async fn start(
 ) -> Result<pb::StartBulkResponse, ApiError> {
     let deed = match request.act() {
         pb::BulkAct::Retry => Deed::Retry,
+        pb::BulkAct::Redrive => Deed::Redrive,
         pb::BulkAct::Pause => Deed::Pause,
         pb::BulkAct::Resume => Deed::Resume,
         pb::BulkAct::Cancel => Deed::Cancel,
-        pb::BulkAct::Unspecified => return Err(invalid("act", "must be retry, pause, resume or cancel")),
+        pb::BulkAct::Unspecified => return Err(invalid("act", "must be retry, redrive, pause, resume or cancel")),
     };
     text("reason", &request.reason, 0, MAX_REASON)?;
     if !(0..=MAX_RATE).contains(&request.per_second) {
@@ -88,6 +89,7 @@ pub async fn get(errands: &Errands, request: &pb::GetBulkRequest) -> Result<pb::
     let next = items.last().filter(|_| items.len() as u64 == limit).map(|item| item.gid.clone());
     let act = match Deed::ALL.into_iter().find(|deed| deed.name() == errand.act) {
         Some(Deed::Retry) => pb::BulkAct::Retry,
+        Some(Deed::Redrive) => pb::BulkAct::Redrive,
         Some(Deed::Pause) => pb::BulkAct::Pause,
         Some(Deed::Resume) => pb::BulkAct::Resume,
         Some(Deed::Cancel) => pb::BulkAct::Cancel,

@@ -32,9 +32,11 @@ pub enum Deed {
     Cancel,
 }
 
+    /// Another run goes on from where each failed.
+    Redrive,
 impl Deed {
     /// All there are.
-    pub const ALL: [Self; 4] = [Self::Retry, Self::Pause, Self::Resume, Self::Cancel];
+    pub const ALL: [Self; 5] = [Self::Retry, Self::Redrive, Self::Pause, Self::Resume, Self::Cancel];
 
     /// Short lower-case name, as stored.
     #[must_use]
@@ -47,6 +49,7 @@ impl Deed {
         }
     }
 }
+            Self::Redrive => "redrive",
 
 /// What became of an item.
 enum Outcome {
@@ -195,3 +198,4 @@ fn unstored(error: &AppendError) -> Outcome {
     tracing::warn!(%error, "an act was not recorded and is tried again");
     Outcome::Later
 }
+        Deed::Redrive => engine.redrive(live, 0, act).await,

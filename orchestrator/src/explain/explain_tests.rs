@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::engine::{Rule, Scope, Why};
-use crate::history::{Cause, Event, Fact};
+use crate::history::{Act, Cause, Event, Fact};
 use crate::plan::{Mode, samples};
 use amends_dtm::Op;
 
@@ -116,6 +116,17 @@ fn waiting_for_a_retry_names_the_attempt_the_answer_the_time_and_its_rule() {
     ];
     let told = says(&stage, Situation::WaitingForRetry, &wanted);
     assert_eq!(told.ops[0].next_us, soon());
+}
+
+#[test]
+fn a_further_run_is_counted_by_itself() {
+    let mut body = samples::plan(Mode::Saga, 3, Some(1)).body().clone();
+    body.steps[0].policy.as_mut().unwrap().max_attempts = 2;
+    let redriven = Fact::OperatorRedriven { run: 2, from: vec![action(0)], act: Act::of("ann", "repaired") };
+    let facts = [begun(action(0), 1), unknown(action(0), 1), begun(action(0), 2), unknown(action(0), 2)];
+    let facts = [&facts[..], &[redriven, begun(action(0), 3), unknown(action(0), 3)]].concat();
+    let stage = Stage::of(Plan::new(body).unwrap(), facts).waits(action(0), interval(), soon());
+    says(&stage, Situation::WaitingForRetry, &["attempt 3, 1 of 2 failed in run 2"]);
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod injected;
 mod lanes;
 mod own;
 mod policies;
+mod redrive;
 mod steering;
 pub mod world;
 

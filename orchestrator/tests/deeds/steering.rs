@@ -30,7 +30,7 @@ impl World {
         self.within(async move { engine.resume(&live, 0, &Act::of("bob", "go on")).await }).await
     }
 
-    async fn retry(&self, live: &Arc<Live>, seen: Seen, at: Option<OpRef>) -> Result<(), ActError> {
+    pub async fn retry(&self, live: &Arc<Live>, seen: Seen, at: Option<OpRef>) -> Result<(), ActError> {
         let (engine, live) = (Arc::clone(&self.engine), Arc::clone(live));
         self.within(async move { engine.retry_now(&live, seen, at, &Act::of("ann", "now")).await }).await
     }
@@ -99,7 +99,7 @@ pub fn is_succeeded(at: OpRef) -> impl Fn(&State) -> bool {
     move |state| state.op(at).standing == Standing::Succeeded
 }
 
-fn waits(at: OpRef) -> impl Fn(&State) -> bool {
+pub fn waits(at: OpRef) -> impl Fn(&State) -> bool {
     move |state| state.op(at).standing == Standing::Waiting
 }
 

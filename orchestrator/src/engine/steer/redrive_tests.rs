@@ -41,6 +41,9 @@ fn from(plan: &Plan, facts: &[Fact]) -> Result<Vec<OpRef>, &'static str> {
     Ok(from.clone())
 }
 
+/// What happened, and what a redrive goes on from or why it is refused.
+type Row<'a> = (&'a [Fact], Result<&'a [OpRef], &'a str>);
+
 #[test]
 fn a_run_goes_on_from_what_was_attempted_in_vain() {
     let plan = samples::plan(Mode::Saga, 3, Some(1));
@@ -49,7 +52,7 @@ fn a_run_goes_on_from_what_was_attempted_in_vain() {
     let paused = Fact::Paused { deadlines: Deadlines::Stop, act: Act::default() };
     let undo = Fact::UndoDecided(Cause::Cancelled("c".into()));
     let redriven = || Fact::OperatorRedriven { run: 2, from: vec![first], act: Act::default() };
-    let rows: [(&[Fact], Result<&[OpRef], &str>); 13] = [
+    let rows: [Row<'_>; 13] = [
         (&[], Err("NOTHING_FAILED")),
         (std::slice::from_ref(&begun), Err("NOTHING_FAILED")),
         (&[unknown(first)], Ok(&[first])),
@@ -98,9 +101,9 @@ fn needs_that_limits_opened_are_closed() {
     let of = |needs: &[Fact]| {
         let facts = [&[done(first), unknown(behind)][..], needs].concat();
         let facts = redrive(&plan, &state(&plan, &facts), &Act::default()).unwrap();
-        let closed = facts.into_iter().skip(1).map(|fact| match fact {
-            Fact::AttentionClosed { cause } => cause,
-            other => panic!("{other:?}"),
+        let closed = facts.into_iter().skip(1).map(|fact| {
+            let Fact::AttentionClosed { cause } = fact else { panic!("{fact:?}") };
+            cause
         });
         closed.collect::<Vec<_>>()
     };
