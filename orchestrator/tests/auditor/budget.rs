@@ -57,3 +57,23 @@ async fn a_participant_without_guard_rows_is_asked_once() {
     assert!(progress.looks >= 5, "{progress:?}");
     assert_eq!((audited.guarded.lists().len(), progress.opened), (1, 0));
 }
+
+/// What the auditor has called again is a repeat like any other: first calls have to pay for it.
+#[tokio::test]
+async fn what_is_called_again_takes_its_turn_from_the_lanes_budget() {
+    let mut audited = Audited::start().await;
+    let live = audited.ended(Mode::Tcc, 3, Status::Succeeded).await;
+    let figures = |audited: &Audited| {
+        let lanes = audited.world.engine.lanes().views();
+        let lane = lanes.into_iter().find(|lane| lane.name == "scripted").unwrap();
+        (lane.figures.calls, lane.figures.repeats)
+    };
+    let (calls, repeats) = figures(&audited);
+    for branch_id in ["01", "02", "03"] {
+        assert!(audited.guarded.lose(&live.base().gid, branch_id, "confirm"));
+    }
+    audited.disagreement(&live).await;
+    audited.agreement(&live).await;
+    audited.passes(1).await;
+    assert_eq!(figures(&audited), (calls + 3, repeats + 3));
+}

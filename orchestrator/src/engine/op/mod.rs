@@ -83,14 +83,15 @@ impl Engine {
         Run::new(self, live, at).until_over().await
     }
 
-    /// One attempt of an op that history has already recorded; what comes of it is the caller's to record.
+    /// One attempt of an op that history has already recorded: a repeat, which takes its turn from the lane's budget of
+    /// those. What comes of it is the caller's to record.
     pub(super) async fn attempt_once(
         self: &Arc<Self>,
         live: &Arc<Live>,
         at: OpRef,
         attempt: u32,
     ) -> Answered {
-        let run = Run { attempt, ..Run::new(self, live, at) };
+        let run = Run { attempt, turn: Turn::Retry, ..Run::new(self, live, at) };
         let Some(admission) = run.room_in_time().await else { return Answered::no_room() };
         let called = Instant::now();
         let answered = run.call(Begun { time_us: 0, durable: true }).await.0;
@@ -141,10 +142,10 @@ impl<'a> Run<'a> {
             retry: Retry::of(&live.plan, at),
             began: renewal::began(engine.now_us(), op),
             attempt: op.attempts,
-            failures: op.failures,
             before: op.attempts.saturating_sub(op.attempts_in_run()),
-            due: None,
+            failures: op.failures,
             renewed: op.renewed,
+            due: None,
             pokes: live.pokes(),
             last_answer: String::new(),
             // What a process that is gone began is no repeat: nobody has waited for it here.
@@ -176,8 +177,8 @@ impl<'a> Run<'a> {
         if self.unwanted(&self.live.state()) {
             return Ok(Next::Over);
         }
-        if let Some(next) = self.keep_limits().await? {
         self.renew();
+        if let Some(next) = self.keep_limits().await? {
             return Ok(next);
         }
         if self.held_back().await {
