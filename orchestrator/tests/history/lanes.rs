@@ -7,7 +7,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
-on_every_store!(what_is_set_outlives_the_process_and_is_followed, what_makes_no_sense_changes_nothing);
+on_every_store!(
+    what_is_set_outlives_the_process_and_is_followed,
+    changes_at_once_lose_nothing_of_each_other,
+    what_makes_no_sense_changes_nothing,
+);
 
 /// Two looks of a follower, and some time for a busy machine.
 const FOLLOWED: Duration = Duration::from_secs(5);
@@ -47,6 +51,21 @@ async fn what_is_set_outlives_the_process_and_is_followed(place: Place) {
     assert_eq!(settings(&one, "gateway"), "rate=7".parse().unwrap(), "as it was given");
     until(&other, "rate=7".parse().unwrap()).await;
     follower.abort();
+}
+
+/// The first of all above all: there is no row yet that one could keep from the other.
+async fn changes_at_once_lose_nothing_of_each_other(place: Place) {
+    const ROUNDS: u32 = 20;
+    let ((_, one), (_, other)) = (replica(&place).await, replica(&place).await);
+    for round in 1..=ROUNDS {
+        let (ones, others) =
+            (change(vec![("concurrency", round)], Reset::No), change(vec![("failures", round)], Reset::No));
+        let (first, second) = tokio::join!(one.change(&ones), other.change(&others));
+        first.and(second).unwrap();
+        let wanted: LaneSettings = format!("rate=7,concurrency={round},failures={round}").parse().unwrap();
+        assert_eq!(settings(&replica(&place).await.0, "gateway"), wanted, "round {round}");
+        one.change(&change(Vec::new(), Reset::Yes)).await.unwrap();
+    }
 }
 
 async fn until(lanes: &Lanes, wanted: LaneSettings) {

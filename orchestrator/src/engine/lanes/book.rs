@@ -4,13 +4,16 @@
 use super::{LaneSettings, Lanes, SettingsError};
 use amends_serve::store::Store;
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ActiveValue::Set, DbErr, EntityTrait as _, QuerySelect as _};
+use sea_orm::{ActiveValue::Set, ConnectionTrait as _, DbErr, EntityTrait as _};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
 /// Between two looks at what other replicas set.
 const LOOK: Duration = Duration::from_secs(1);
+/// A change keeps what others have set, so it must see all of that: the lock of a row would not do, as there is none at
+/// first. Readers pass. On SQLite the writer is alone anyway.
+const ONE_AT_A_TIME: &str = "LOCK TABLE lane_setting IN SHARE ROW EXCLUSIVE MODE";
 
 mod lane_setting {
     use sea_orm::entity::prelude::*;
@@ -114,7 +117,10 @@ impl LaneBook {
         let lane = self.lanes.get(&change.participant);
         let given = lane.ok_or_else(|| LaneError::Unknown(change.participant.clone()))?.settings().1;
         let turn = self.store.begin().await?;
-        let row = lane_setting::Entity::find_by_id(&change.participant).lock_exclusive().one(&turn).await?;
+        if self.store.is_shared() {
+            turn.execute_unprepared(ONE_AT_A_TIME).await?;
+        }
+        let row = lane_setting::Entity::find_by_id(&change.participant).one(&turn).await?;
         let before = match (change.reset, row) {
             (Reset::No, Some(row)) => given.with_all(&row.settings).unwrap_or(given),
             (Reset::No, None) | (Reset::Yes, _) => given,
