@@ -152,8 +152,16 @@ impl Engine {
             })
             .await?;
         // What has ended is not recorded any more: the act is refused then, or is an earlier one said again.
-        let outcome = decided.unwrap_or_else(|| decide(&state).map(drop));
-        Ok(outcome.map(|()| state)?)
+        decided.unwrap_or_else(|| decide(&state).map(drop))?;
+        self.ended_by_an_act(live);
+        Ok(state)
+    }
+
+    /// Where an act was the end, no op of ours has an answer for the coordinator, which would ask at its next poll only.
+    pub(super) fn ended_by_an_act(self: &Arc<Self>, live: &Arc<Live>) {
+        if live.coordinator().calls() && live.state().end.is_some() {
+            self.tell_the_end(live);
+        }
     }
 
     /// Whoever waits looks again: ops that run here, and a coordinator that should ask for the next ones.

@@ -320,6 +320,7 @@ impl Engine {
         }
         if outcome == Cancelled::Decided && live.coordinator().calls() {
             live.silence.due_now(tokio::time::Instant::now());
+            self.ended_by_an_act(live);
         }
         Ok(outcome)
     }

@@ -9,6 +9,7 @@ mod own;
 mod policies;
 mod redrive;
 mod steering;
+mod told;
 pub mod world;
 
 use amends_dtm::plan_mac::PlanMacKey;
