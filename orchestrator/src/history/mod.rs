@@ -33,7 +33,7 @@ pub use generate::{Amount, GenerateError, generate};
 pub use holds::{Held, Hold, HoldTable};
 pub use marks::Marks;
 pub use op_state::{OpState, Renewed, Standing, StepState};
-pub use purge::{Purger, Whole};
+pub use purge::{PurgeTurn, Purger, Whole};
 pub use reader::{HistoryReader, Loaded, ReadError, Row};
 pub use redrive::{Redrive, RunDetail, op_name};
 pub use scope::Scope;

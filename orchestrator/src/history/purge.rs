@@ -7,10 +7,16 @@ use super::reader::{HistoryReader, ReadError, Row};
 use amends_serve::store::Store;
 use sea_orm::sea_query::{Expr, ExprTrait as _};
 use sea_orm::{
-    ColumnTrait as _, DatabaseTransaction, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _,
-    QuerySelect as _,
+    ColumnTrait as _, ConnectionTrait as _, DatabaseTransaction, DbBackend, DbErr, EntityTrait as _,
+    QueryFilter as _, QueryOrder as _, QuerySelect as _, Statement,
 };
 use std::collections::HashMap;
+
+/// Key of the advisory lock of whoever archives and takes out (`amends` in ASCII, and a 3).
+const TURN_LOCK: i64 = 0x61_6d_65_6e_64_73_03;
+/// Between two statements of a turn a file is written, or a lot is taken out: whoever is not back by then is suspended, and
+/// the server ends his turn.
+const TURN_IDLE: &str = "SET LOCAL idle_in_transaction_session_timeout = '60s'";
 
 /// All rows of one global transaction, as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,9 +35,45 @@ pub struct Purger {
     store: Store,
 }
 
+/// One process' turn to archive and take out, until it is dropped.
+#[derive(Debug)]
+pub struct PurgeTurn {
+    /// Its session has the lock; `None` = there are no other processes.
+    held: Option<DatabaseTransaction>,
+}
+
+impl PurgeTurn {
+    /// Proves that the turn still is this process' own: the server may have ended it.
+    ///
+    /// # Errors
+    /// Where it has, or the store is away.
+    pub async fn prove(&self) -> Result<(), DbErr> {
+        match &self.held {
+            Some(held) => held.execute_unprepared("SELECT 1").await.map(drop),
+            None => Ok(()),
+        }
+    }
+}
+
 impl Purger {
     pub(super) fn new(store: Store) -> Self {
         Self { store }
+    }
+
+    /// The turn of this process; `None` = another one has it.
+    ///
+    /// # Errors
+    /// Where the store is away.
+    pub async fn turn(&self) -> Result<Option<PurgeTurn>, DbErr> {
+        if !self.store.is_shared() {
+            return Ok(Some(PurgeTurn { held: None }));
+        }
+        let held = self.store.begin().await?;
+        held.execute_unprepared(TURN_IDLE).await?;
+        let lock = "SELECT pg_try_advisory_xact_lock($1)";
+        let lock = Statement::from_sql_and_values(DbBackend::Postgres, lock, [TURN_LOCK.into()]);
+        let is_free = held.query_one_raw(lock).await?.map_or(Ok(false), |row| row.try_get_by_index(0))?;
+        Ok(is_free.then_some(PurgeTurn { held: Some(held) }))
     }
 
     /// Takes those out that have ended, need nobody, and have no event behind the one that is named with their gid; others

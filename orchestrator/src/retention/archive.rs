@@ -1,6 +1,6 @@
 //! A folder with what was taken out of the history: a folder for each day of starts, in it files of some hundred global
-//! transactions, named by the first of them. No file is ever written anew: after a restore the same global transactions
-//! may come again, then their file's name has a number.
+//! transactions, named by the first of them and by an id of their own: no file is ever written over another, though the
+//! same global transactions come again, as after a restore.
 
 use super::file;
 use super::record::Record;
@@ -57,9 +57,12 @@ impl Pending {
     pub(super) async fn settle(&self) -> Result<(), ArchiveError> {
         let from = self.path.clone();
         blocking(self.path.clone(), move || {
-            let name = from.to_string_lossy();
-            let whole = name.strip_suffix(".pending").unwrap_or(&name).to_owned();
-            file::rename(&from, Path::new(&whole))
+            let whole = whole_name(&from);
+            match file::rename(&from, &whole) {
+                // Another process, whose turn it was meanwhile, has done it.
+                Err(error) if is_gone(&error) && whole.try_exists()? => Ok(()),
+                renamed => renamed,
+            }
         })
         .await
     }
@@ -79,9 +82,9 @@ impl Archive {
         let folder = self.folder.join(day(&first));
         let records = records.to_vec();
         let path = blocking(folder.clone(), move || {
-            let path = free(&folder, &first)?;
-            let draft = format!("{first}{PENDING}.{}{DRAFT}", Gid::generate().as_str());
-            file::write(&folder.join(draft), &path, &records)?;
+            let name = format!("{first}.{}{PENDING}", Gid::generate().as_str());
+            let path = folder.join(&name);
+            file::write(&folder.join(format!("{name}{DRAFT}")), &path, &records)?;
             Ok(path)
         })
         .await?;
@@ -94,7 +97,10 @@ impl Archive {
         blocking(folder.clone(), move || {
             let files = files(&folder)?;
             let mut drafts = files.iter().filter(|path| ends(path, DRAFT));
-            drafts.try_for_each(|path| if is_forgotten(path) { std::fs::remove_file(path) } else { Ok(()) })
+            drafts.try_for_each(|path| match is_forgotten(path).then(|| std::fs::remove_file(path)) {
+                Some(Err(error)) if !is_gone(&error) => Err(error),
+                Some(_) | None => Ok(()),
+            })
         })
         .await
     }
@@ -106,7 +112,7 @@ impl Archive {
             let found = files(&folder)?.into_iter().filter(|path| ends(path, PENDING));
             found
                 .map(|path| {
-                    let known = file::read(&path)?
+                    let known = read(&path)?
                         .map(|record| record.map(|record| (record.gid.clone(), record.newest())))
                         .collect::<std::io::Result<_>>()?;
                     Ok(Pending { path, known })
@@ -129,7 +135,7 @@ impl Archive {
                 .retain(|path| (ends(path, WHOLE) || ends(path, PENDING)) && begins(path) <= gid.as_str());
             let mut found: Option<Record> = None;
             for path in &may_have {
-                for record in file::read(path)? {
+                for record in read(path)? {
                     let record = record?;
                     if record.gid == gid
                         && found.as_ref().is_none_or(|it| it.events.len() < record.events.len())
@@ -152,7 +158,7 @@ impl Archive {
         blocking(folder.clone(), move || {
             let mut gids = Vec::new();
             for path in files(&folder)?.iter().filter(|path| !ends(path, DRAFT)) {
-                for record in file::read(path)? {
+                for record in read(path)? {
                     gids.push(record?.gid);
                 }
             }
@@ -175,22 +181,28 @@ fn day(gid: &str) -> String {
     start.map(|start| start.format("%Y-%m-%d").to_string()).unwrap_or_default()
 }
 
-/// A path that no file has, whole or pending.
-fn free(folder: &Path, first: &str) -> std::io::Result<PathBuf> {
-    for number in 0_u32.. {
-        let name = if number == 0 { first.to_owned() } else { format!("{first}.{number}") };
-        let pending = folder.join(format!("{name}{PENDING}"));
-        if !folder.join(format!("{name}{WHOLE}")).try_exists()? && !pending.try_exists()? {
-            return Ok(pending);
-        }
-    }
-    Err(std::io::ErrorKind::AlreadyExists.into())
-}
-
 /// A crash left it half written: what it has is in the store still.
 fn is_forgotten(draft: &Path) -> bool {
     let written = std::fs::metadata(draft).and_then(|metadata| metadata.modified());
     written.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > FORGOTTEN))
+}
+
+/// The name of a file when nothing of it is in the store any more.
+fn whole_name(pending: &Path) -> PathBuf {
+    let name = pending.to_string_lossy();
+    PathBuf::from(name.strip_suffix(".pending").unwrap_or(&name))
+}
+
+/// The records of a file that was just seen; it may have got its name since.
+fn read(path: &Path) -> std::io::Result<impl Iterator<Item = std::io::Result<Record>> + use<>> {
+    match file::read(path) {
+        Err(error) if is_gone(&error) => file::read(&whole_name(path)),
+        opened => opened,
+    }
+}
+
+fn is_gone(error: &std::io::Error) -> bool {
+    error.kind() == std::io::ErrorKind::NotFound
 }
 
 fn ends(path: &Path, with: &str) -> bool {
@@ -218,7 +230,7 @@ fn files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
 fn in_folder(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     match std::fs::read_dir(folder) {
         Ok(entries) => entries.map(|entry| Ok(entry?.path())).collect(),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) if is_gone(&error) => Ok(Vec::new()),
         Err(error) => Err(error),
     }
 }

@@ -4,6 +4,8 @@
 //! A file of the archive has its name twice: while it ends in `.pending` its global transactions may still be in the
 //! store, and whoever finds such a file takes them out first. So a crash at any moment loses nothing, and nothing is
 //! archived twice; only what went on after it was archived stays, and is archived once more, with all of its events.
+//! Of several processes one at a time has the turn. One that is suspended for longer than its turn lasts finds that out
+//! before it writes or takes out more; no file is ever written over another, so that nothing is lost even in between.
 
 mod archive;
 mod file;
@@ -14,7 +16,7 @@ pub use archive::{Archive, ArchiveError};
 pub use flags::RetentionArgs;
 pub use record::Record;
 
-use crate::history::{HistoryReader, Purger, ReadError, Scope};
+use crate::history::{HistoryReader, PurgeTurn, Purger, ReadError, Scope};
 use sea_orm::DbErr;
 use std::time::Duration;
 
@@ -81,7 +83,8 @@ impl Retention {
         }
     }
 
-    /// Archives and takes out all that is due; tells how many. Of several replicas the eldest does it.
+    /// Archives and takes out all that is due; tells how many. Of several replicas the eldest does it; while two take
+    /// themselves for that, the one whose turn it is.
     ///
     /// # Errors
     /// What was archived by then stays archived.
@@ -89,9 +92,10 @@ impl Retention {
         if matches!(self.reader.scope().await?, Scope::Owned(_)) {
             return Ok(0);
         }
+        let Some(turn) = self.purger.turn().await? else { return Ok(0) };
         self.policy.archive.tidy().await?;
         for pending in self.policy.archive.pending().await? {
-            self.take_out(&pending).await?;
+            self.take_out(&turn, &pending).await?;
         }
         let retain = i64::try_from(self.policy.retain.as_micros()).unwrap_or(i64::MAX);
         let ended_before_us = (self.clock)().saturating_sub(retain);
@@ -101,25 +105,28 @@ impl Retention {
             let Some(last) = due.last() else { return Ok(archived) };
             after.clone_from(last);
             for of_one_day in archive::days(&due) {
-                archived += self.archive(of_one_day).await?;
+                archived += self.archive(&turn, of_one_day).await?;
             }
         }
     }
 
-    async fn archive(&self, gids: &[String]) -> Result<u64, RetentionError> {
+    async fn archive(&self, turn: &PurgeTurn, gids: &[String]) -> Result<u64, RetentionError> {
         let histories = self.reader.whole(gids).await?;
         let records: Vec<Record> = histories.into_iter().map(Record::from).collect();
         if records.is_empty() {
             return Ok(0);
         }
+        // Whoever has lost his turn may have read what another one has archived meanwhile.
+        turn.prove().await?;
         let pending = self.policy.archive.write(&records).await?;
-        self.take_out(&pending).await
+        self.take_out(turn, &pending).await
     }
 
     /// Takes out what a file has, and gives the file its name; tells how many are out.
-    async fn take_out(&self, pending: &archive::Pending) -> Result<u64, RetentionError> {
+    async fn take_out(&self, turn: &PurgeTurn, pending: &archive::Pending) -> Result<u64, RetentionError> {
         let mut out = 0;
         for some in pending.known().chunks(AT_ONCE) {
+            turn.prove().await?;
             out += self.purger.purge(some).await?;
             tokio::time::sleep(BREATH).await;
         }

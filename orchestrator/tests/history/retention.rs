@@ -4,12 +4,13 @@ use crate::place::{Place, migrated};
 use amends_dtm::Gid;
 use amends_orchestrator::history::entity::{event, global_transaction};
 use amends_orchestrator::history::{Amount, HistoryReader, ListFilter, Row, generate};
-use amends_orchestrator::retention::{Archive, Policy, Record, Retention};
+use amends_orchestrator::retention::{Archive, Policy, Record, Retention, RetentionError};
+use amends_serve::store::Store;
 use sea_orm::{ActiveModelTrait as _, EntityTrait as _, IntoActiveModel as _, Set};
 use std::collections::BTreeSet;
 use std::future::poll_fn;
 use std::path::{Path, PathBuf};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -97,26 +98,41 @@ async fn what_ended_long_ago_is_archived_whole_and_gone(place: Place) {
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2, "a folder for each day");
 }
 
+/// Polls a pass until it was woken so often; `true` = it was over before.
+async fn until_woken(
+    pass: &mut Pin<&mut impl Future<Output = Result<u64, RetentionError>>>,
+    mut left: usize,
+) -> bool {
+    poll_fn(|context| {
+        if left == 0 {
+            return Poll::Ready(false);
+        }
+        left -= 1;
+        pass.as_mut().poll(context).map(|done| {
+            done.unwrap();
+            true
+        })
+    })
+    .await
+}
+
 /// A process that dies when it was woken so often; `true` = its pass was over before.
 fn process(url: String, folder: PathBuf, wakings: usize) -> bool {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     // What the disk was told to do it does; nothing else is begun.
     runtime.block_on(async move {
         let retention = retention(HistoryReader::new(migrated(&url).await), &folder);
-        let mut pass = pin!(retention.pass());
-        let mut left = wakings;
-        poll_fn(|context| {
-            if left == 0 {
-                return Poll::Ready(false);
-            }
-            left -= 1;
-            pass.as_mut().poll(context).map(|done| {
-                done.unwrap();
-                true
-            })
-        })
-        .await
+        until_woken(&mut pin!(retention.pass()), wakings).await
     })
+}
+
+/// Sessions of whoever is suspended.
+const SUSPENDED: &str = "suspended";
+const END_SESSIONS: &str =
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'suspended';";
+
+async fn sessions_as(place: &Place, session: &str) -> Store {
+    Store::open_as(&place.url(), Some(session)).await.unwrap()
 }
 
 async fn a_crash_at_any_moment_loses_nothing_and_archives_nothing_twice(place: Place) {
@@ -192,4 +208,62 @@ async fn what_a_restore_brought_back_is_archived_beside_the_first_file(place: Pl
     archived.sort_unstable();
     assert_eq!(archived, [&all[..1], &all[..]].concat());
     assert_eq!(archive.find(&gid).await.unwrap().unwrap().events(), *events);
+}
+
+/// As when one has not noticed yet that it is not the eldest any more.
+#[tokio::test]
+async fn two_replicas_at_once_neither_fail_nor_archive_anything_twice() {
+    let Some(place) = Place::postgres().await else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let archive = Archive::at(folder.path().to_owned());
+    let (store, others) = (place.store().await, place.store().await);
+    let reader = HistoryReader::new(store.clone());
+    let (one, other) =
+        (retention(reader.clone(), folder.path()), retention(HistoryReader::new(others), folder.path()));
+    let mut all = Vec::new();
+    for round in 0..5 {
+        generate(&store, Amount { finished: ENDED, open: 0 }, MADE + round * 1_000_000, |_| {})
+            .await
+            .unwrap();
+        all.extend(gids(&reader).await);
+        let (first, second) = tokio::join!(one.pass(), other.pass());
+        assert_eq!(first.unwrap() + second.unwrap(), ENDED, "round {round}");
+    }
+    assert!(gids(&reader).await.is_empty());
+    let mut archived = archive.gids().await.unwrap();
+    archived.sort_unstable();
+    all.sort_unstable();
+    assert_eq!(archived, all);
+}
+
+/// Suspended at any moment for longer than its turn lasts, while another one does the work.
+#[tokio::test]
+async fn a_replica_that_lost_its_turn_takes_nothing_out() {
+    let Some(place) = Place::postgres().await else { return };
+    let Place::Postgres(database) = &place else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let archive = Archive::at(folder.path().to_owned());
+    let store = place.store().await;
+    let reader = HistoryReader::new(store.clone());
+    let mut all = BTreeSet::new();
+    for wakings in 0_usize.. {
+        let made = MADE + i64::try_from(wakings).unwrap() * 1_000_000;
+        generate(&store, Amount { finished: 3, open: 0 }, made, |_| {}).await.unwrap();
+        all.extend(gids(&reader).await);
+        let suspended = retention(HistoryReader::new(sessions_as(&place, SUSPENDED).await), folder.path());
+        let mut pass = pin!(suspended.pass());
+        let over = until_woken(&mut pass, wakings).await;
+        database.run(END_SESSIONS).await;
+        retention(reader.clone(), folder.path()).pass().await.unwrap();
+        if over {
+            assert!(wakings > 5, "only {wakings} moments");
+            break;
+        }
+        // It finds its turn gone, or had nothing left to do.
+        drop(pass.await);
+    }
+    retention(reader.clone(), folder.path()).pass().await.unwrap();
+    assert!(gids(&reader).await.is_empty());
+    let archived: BTreeSet<String> = archive.gids().await.unwrap().into_iter().collect();
+    assert_eq!(archived, all);
 }
