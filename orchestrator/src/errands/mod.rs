@@ -1,9 +1,11 @@
 //! Acts in bulk: the global transactions that a filter finds now become the items of an errand, which is durable before
 //! anything is done; then each is acted on like by hand, some a second. Whoever starts anew goes on with what is pending.
-//! What an act recorded refers to its errand, so that nobody does it a second time.
+//! What an act recorded refers to its errand, so that nobody does it a second time. Errands are carried out beside each
+//! other, each by its own rate.
 //! Must not know participants, nor who may act.
 
 mod preview;
+mod turns;
 
 pub use preview::{MOST, Preview, TooMany, preview};
 
@@ -13,9 +15,13 @@ use sea_orm::DbErr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
+use tokio::time::Instant;
+use turns::{Ended, Turns};
 
 /// Items looked up at once.
 const AT_ONCE: u64 = 100;
+/// A turn of one errand; then it is the turn of others that wait.
+const TURN: Duration = Duration::from_secs(5);
 /// Between two looks for what another replica's caller asked for.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -26,14 +32,14 @@ pub enum Deed {
     Retry,
     /// No new attempt; deadlines stand still.
     Pause,
+    /// Another run goes on from where each failed.
+    Redrive,
     /// Attempts go on.
     Resume,
     /// No new forward attempt, then undo.
     Cancel,
 }
 
-    /// Another run goes on from where each failed.
-    Redrive,
 impl Deed {
     /// All there are.
     pub const ALL: [Self; 5] = [Self::Retry, Self::Redrive, Self::Pause, Self::Resume, Self::Cancel];
@@ -43,13 +49,13 @@ impl Deed {
     pub fn name(self) -> &'static str {
         match self {
             Self::Retry => "retry",
+            Self::Redrive => "redrive",
             Self::Pause => "pause",
             Self::Resume => "resume",
             Self::Cancel => "cancel",
         }
     }
 }
-            Self::Redrive => "redrive",
 
 /// What became of an item.
 enum Outcome {
@@ -99,40 +105,76 @@ impl Errands {
 
     /// Goes on until the process ends.
     pub async fn run(self) {
+        let mut turns = Turns::default();
         loop {
-            match self.some().await {
-                Ok(true) => {}
-                Ok(false) => drop(tokio::time::timeout(LOOK, self.new.notified()).await),
-                Err(error) => {
-                    tracing::warn!(%error, "acts in bulk go on later");
-                    tokio::time::sleep(LOOK).await;
-                }
+            if let Err(error) = self.begin_turns(&mut turns).await {
+                tracing::warn!(%error, "acts in bulk go on later");
+            }
+            tokio::select! {
+                () = turns.ended() => {}
+                _ = tokio::time::timeout(LOOK, self.new.notified()) => {}
             }
         }
     }
 
-    /// Acts on some; false = there is nothing to do.
-    async fn some(&self) -> Result<bool, DbErr> {
-        let pending = self.book.pending(AT_ONCE).await?;
-        let mut acted = false;
-        let mut current: Option<Errand> = None;
-        for item in pending {
-            if current.as_ref().is_none_or(|errand| errand.id != item.errand_id) {
-                current = self.book.find(&item.errand_id).await?;
-            }
-            let Some(errand) = &current else { continue };
-            let (state, message) = match self.act(errand, &item.gid).await {
-                Outcome::Done => ("done", String::new()),
-                Outcome::Refused(why) => ("refused", bounded(&why)),
-                Outcome::Later => continue,
-            };
-            let done_at_us = self.engine.now_us();
-            self.book.settle(ErrandItem { state: state.to_owned(), message, done_at_us, ..item }).await?;
-            acted = true;
-            let rate = f64::from(errand.per_second.max(1));
-            tokio::time::sleep(Duration::from_secs(1).div_f64(rate)).await;
+    /// Fills the free places with those whose turn it is.
+    async fn begin_turns(&self, turns: &mut Turns) -> Result<(), DbErr> {
+        let free = turns.free();
+        if free == 0 {
+            return Ok(());
         }
-        Ok(acted)
+        for id in self.book.waiting(turns.last(), &turns.running(), free).await? {
+            let (errands, errand) = (self.clone(), id.clone());
+            turns.begin(id, |at| async move {
+                match errands.turn(&errand, at).await {
+                    Ok(at) => Ended { id: errand, at },
+                    Err(error) => {
+                        tracing::warn!(errand, %error, "an act in bulk goes on later");
+                        tokio::time::sleep(LOOK).await;
+                        Ended { id: errand, at: None }
+                    }
+                }
+            });
+        }
+        Ok(())
+    }
+
+    /// One turn of an errand, from behind the item `at`; tells where the next one goes on.
+    async fn turn(&self, id: &str, mut at: String) -> Result<Option<String>, DbErr> {
+        let until = Instant::now() + TURN;
+        let mut acted = false;
+        while let Some(errand) = self.book.find(id).await? {
+            let pending = self.book.pending(id, &at, AT_ONCE).await?;
+            if pending.is_empty() {
+                break;
+            }
+            for item in pending {
+                at.clone_from(&item.gid);
+                acted |= self.settle(&errand, item).await?;
+                if Instant::now() >= until {
+                    return Ok(Some(at));
+                }
+            }
+        }
+        if !acted {
+            // What is left can be done later only.
+            tokio::time::sleep(LOOK).await;
+        }
+        Ok(None)
+    }
+
+    /// Acts on one item, and keeps the errand's rate; false = it stays pending.
+    async fn settle(&self, errand: &Errand, item: ErrandItem) -> Result<bool, DbErr> {
+        let (state, message) = match self.act(errand, &item.gid).await {
+            Outcome::Done => ("done", String::new()),
+            Outcome::Refused(why) => ("refused", bounded(&why)),
+            Outcome::Later => return Ok(false),
+        };
+        let done_at_us = self.engine.now_us();
+        self.book.settle(ErrandItem { state: state.to_owned(), message, done_at_us, ..item }).await?;
+        let rate = f64::from(errand.per_second.max(1));
+        tokio::time::sleep(Duration::from_secs(1).div_f64(rate)).await;
+        Ok(true)
     }
 
     async fn act(&self, errand: &Errand, gid: &str) -> Outcome {
@@ -174,6 +216,7 @@ impl Errands {
 async fn carry_out(engine: &Arc<Engine>, live: &Arc<Live>, deed: Deed, act: &Act) -> Outcome {
     let outcome = match deed {
         Deed::Retry => engine.retry_now(live, 0, None, act).await,
+        Deed::Redrive => engine.redrive(live, 0, act).await,
         Deed::Pause => engine.pause(live, 0, Deadlines::Stop, act).await,
         Deed::Resume => engine.resume(live, 0, act).await,
         Deed::Cancel => {
@@ -198,4 +241,3 @@ fn unstored(error: &AppendError) -> Outcome {
     tracing::warn!(%error, "an act was not recorded and is tried again");
     Outcome::Later
 }
-        Deed::Redrive => engine.redrive(live, 0, act).await,

@@ -7,7 +7,7 @@ use amends_serve::store::Store;
 use sea_orm::sea_query::Expr;
 use sea_orm::{
     ColumnTrait as _, DbErr, EntityTrait as _, IntoActiveModel as _, QueryFilter as _, QueryOrder as _,
-    QuerySelect as _, QueryTrait as _,
+    QuerySelect as _, QueryTrait as _, Select,
 };
 
 /// Items in one statement: five values each.
@@ -101,29 +101,57 @@ impl ErrandBook {
             .await
     }
 
-    /// Pending items for this replica, of the oldest errands first: of open ones only its own, since another's owner acts on
-    /// those; what is gone is anybody's to settle.
+    /// Errands with pending items for this replica, but for some: those behind one of them, then from the oldest on.
     ///
     /// # Errors
     /// Where the store is away.
-    pub async fn pending(&self, limit: u64) -> Result<Vec<ErrandItem>, DbErr> {
+    pub async fn waiting(&self, behind: &str, but: &[String], limit: u64) -> Result<Vec<String>, DbErr> {
         use errand_item::Column;
-        // Just as its index has it.
-        let mut pending = errand_item::Entity::find().filter(Expr::cust("state = 'pending'"));
-        if !self.replica.is_empty() {
-            let others = global_transaction::Entity::find()
-                .select_only()
-                .column(global_transaction::Column::Gid)
-                .filter(Expr::col(global_transaction::Column::IsOpen))
-                .filter(global_transaction::Column::Owner.ne(&self.replica));
-            pending = pending.filter(Column::Gid.not_in_subquery(others.into_query()));
+        let some = async |side: Expr, limit: u64| {
+            let mut waiting = self.own_pending().select_only().column(Column::ErrandId).filter(side);
+            if !but.is_empty() {
+                waiting = waiting.filter(Column::ErrandId.is_not_in(but));
+            }
+            let waiting = waiting.group_by(Column::ErrandId).order_by_asc(Column::ErrandId).limit(limit);
+            waiting.into_tuple::<String>().all(self.store.reader()).await
+        };
+        let mut waiting = some(Column::ErrandId.gt(behind), limit).await?;
+        let left = limit.saturating_sub(waiting.len() as u64);
+        if left > 0 {
+            waiting.extend(some(Column::ErrandId.lte(behind), left).await?);
         }
-        pending
-            .order_by_asc(Column::ErrandId)
+        Ok(waiting)
+    }
+
+    /// Pending items of an errand for this replica, behind a gid, in the order of gids.
+    ///
+    /// # Errors
+    /// Where the store is away.
+    pub async fn pending(&self, id: &str, after: &str, limit: u64) -> Result<Vec<ErrandItem>, DbErr> {
+        use errand_item::Column;
+        self.own_pending()
+            .filter(Column::ErrandId.eq(id))
+            .filter(Column::Gid.gt(after))
             .order_by_asc(Column::Gid)
             .limit(limit)
             .all(self.store.reader())
             .await
+    }
+
+    /// Pending items for this replica: of open ones only its own, since another's owner acts on those; what is gone is
+    /// anybody's to settle.
+    fn own_pending(&self) -> Select<errand_item::Entity> {
+        // Just as its index has it.
+        let pending = errand_item::Entity::find().filter(Expr::cust("state = 'pending'"));
+        if self.replica.is_empty() {
+            return pending;
+        }
+        let others = global_transaction::Entity::find()
+            .select_only()
+            .column(global_transaction::Column::Gid)
+            .filter(Expr::col(global_transaction::Column::IsOpen))
+            .filter(global_transaction::Column::Owner.ne(&self.replica));
+        pending.filter(errand_item::Column::Gid.not_in_subquery(others.into_query()))
     }
 
     /// An item is done, or refused.

@@ -4,7 +4,7 @@ use super::world::{PATIENCE, World};
 use amends_dtm::{Gid, Op};
 use amends_orchestrator::errands::{Deed, Errands, preview};
 use amends_orchestrator::filter::parse;
-use amends_orchestrator::history::{Errand, ErrandBook, PENDING, Standing, Status};
+use amends_orchestrator::history::{Act, Errand, ErrandBook, PENDING, Standing, Status};
 use amends_orchestrator::plan::{Mode, OpRef, Plan};
 use std::sync::Arc;
 use std::time::Duration;
@@ -114,4 +114,69 @@ async fn an_act_in_bulk_is_told_before_and_goes_on_over_a_crash() {
         assert_eq!(item.message.starts_with("PAST_PIVOT|"), refused, "{item:?}");
     }
     assert_eq!(errands.book().find(&id).await.unwrap().unwrap().subject, "ann");
+}
+
+/// More of them than are carried out at once, and none is through before its last item is.
+#[tokio::test]
+async fn slow_acts_in_bulk_hold_up_no_other() {
+    const SLOW: usize = 20;
+    const ITEMS: usize = 600;
+    let world = World::start().await;
+    let errands = world.errands().await;
+    let unknown =
+        |count: usize| -> Vec<String> { (0..count).map(|_| Gid::generate().as_str().to_owned()).collect() };
+    let mut slow = Vec::new();
+    for _ in 0..SLOW {
+        let errand = Errand { per_second: 1, ..errand(Deed::Retry) };
+        slow.push(errand.id.clone());
+        errands.begin(errand, &unknown(ITEMS)).await.unwrap();
+    }
+    let quick = errand(Deed::Retry);
+    let id = quick.id.clone();
+    errands.begin(quick, &unknown(3)).await.unwrap();
+    let book = errands.book();
+    amends_testkit::until("the quick one is through", async || {
+        let figures = book.figures(&id).await.unwrap();
+        (figures == [("refused".to_owned(), 3)]).then_some(())
+    })
+    .await;
+    for id in &slow {
+        let figures = book.figures(id).await.unwrap();
+        let left = figures.iter().find(|(state, _)| state == PENDING).map_or(0, |(_, count)| *count);
+        assert!(left > 0, "it is slow: {figures:?}");
+    }
+    // Each of them comes to its turn, too.
+    for id in &slow {
+        until_left(book, id, i64::try_from(ITEMS).unwrap() - 1).await;
+    }
+}
+
+/// Whoever reads one history finds the act in bulk that it was part of, whatever was done.
+#[tokio::test]
+async fn what_was_done_in_bulk_refers_to_it_in_each_history() {
+    let world = World::start().await;
+    let gids = [world.stuck().await, world.stuck().await];
+    let errands = world.errands().await;
+    for (deed, kind) in [
+        (Deed::Pause, "paused"),
+        (Deed::Resume, "resumed"),
+        (Deed::Retry, "operator_retry"),
+        (Deed::Cancel, "cancel_requested"),
+    ] {
+        let errand = errand(deed);
+        let id = errand.id.clone();
+        errands.begin(errand, &gids).await.unwrap();
+        until_left(errands.book(), &id, 0).await;
+        for gid in &gids {
+            let rows = world.engine.history().reader.rows(gid, 1).await.unwrap();
+            let acts: Vec<Act> = rows
+                .iter()
+                .filter(|row| row.kind == kind)
+                .filter_map(|row| Act::stored(&row.detail, &row.reason))
+                .collect();
+            assert_eq!(acts.len(), 1, "{kind}: {acts:?}");
+            let said = (acts[0].subject.as_str(), acts[0].reason.as_str(), acts[0].reference.as_str());
+            assert_eq!(said, ("ann", "the bank is gone", format!("bulk {id}").as_str()), "{kind}");
+        }
+    }
 }
