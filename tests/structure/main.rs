@@ -3,6 +3,7 @@
 mod arrows;
 mod house;
 mod papers;
+mod safety;
 mod sources;
 mod supply;
 

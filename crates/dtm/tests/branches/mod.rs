@@ -44,9 +44,9 @@ type Key = (String, String, String);
 
 enum Scripted {
     Now(Status),
-    /// OK, once the gate is gone.
+    /// OK or this, once the gate is gone.
     #[allow(dead_code, reason = "as `hold`")]
-    Held(watch::Receiver<()>),
+    Held(watch::Receiver<()>, Option<Status>),
 }
 
 /// Holds one call of a branch; it is answered when this is dropped.
@@ -85,7 +85,15 @@ impl Branches {
     #[allow(dead_code, reason = "not every test binary that shares these branches holds a call")]
     pub fn hold(&self, op: &str, branch_id: &str) -> Gate {
         let (gate, held) = watch::channel(());
-        self.script(op, branch_id, Scripted::Held(held));
+        self.script(op, branch_id, Scripted::Held(held, None));
+        Gate(gate)
+    }
+
+    /// The next call of this op of this branch is answered so when the gate is dropped.
+    #[allow(dead_code, reason = "as `hold`")]
+    pub fn hold_then(&self, op: &str, branch_id: &str, code: Code, message: &str) -> Gate {
+        let (gate, held) = watch::channel(());
+        self.script(op, branch_id, Scripted::Held(held, Some(Status::new(code, message))));
         Gate(gate)
     }
 
@@ -100,7 +108,7 @@ impl Branches {
     #[allow(dead_code, reason = "as `hold`")]
     pub fn hold_all(&self, count: usize, op: &str, branch_id: &str) -> Gate {
         let (gate, held) = watch::channel(());
-        self.script_all(op, branch_id, (0..count).map(|_| Scripted::Held(held.clone())).collect());
+        self.script_all(op, branch_id, (0..count).map(|_| Scripted::Held(held.clone(), None)).collect());
         Gate(gate)
     }
 
@@ -142,7 +150,7 @@ impl Branches {
     #[allow(dead_code, reason = "as `hold`")]
     pub fn hold_of(&self, gid: &str, (op, branch_id): (&str, &str)) -> Gate {
         let (gate, held) = watch::channel(());
-        self.script_of(gid, op, branch_id, VecDeque::from([Scripted::Held(held)]));
+        self.script_of(gid, op, branch_id, VecDeque::from([Scripted::Held(held, None)]));
         Gate(gate)
     }
 
@@ -265,7 +273,12 @@ impl UnaryService<Bytes> for Record {
         Box::pin(async move {
             match scripted {
                 Some(Scripted::Now(status)) => return Err(status),
-                Some(Scripted::Held(mut gate)) => drop(gate.changed().await),
+                Some(Scripted::Held(mut gate, answer)) => {
+                    drop(gate.changed().await);
+                    if let Some(status) = answer {
+                        return Err(status);
+                    }
+                }
                 None => {}
             }
             Ok(Response::new(Bytes::new()))
