@@ -10,6 +10,7 @@ mod demo;
 mod dev;
 mod exit;
 mod explain;
+mod fuzz;
 mod generate;
 mod in_doubt;
 mod json;
@@ -59,6 +60,7 @@ enum Verb {
     Replay(replay::Replay),
     Check(check::Check),
     Bench(bench::Bench),
+    Fuzz(Box<fuzz::Fuzz>),
     Preflight(preflight::Preflight),
     Backup(backup::Backup),
     Restore(restore::Restore),
@@ -115,6 +117,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Verb::Replay(replay) => replay.run(format).await,
         Verb::Check(check) => check.run(format).await,
         Verb::Bench(bench) => bench.run(format).await,
+        Verb::Fuzz(fuzz) => fuzz.run(format).await,
         Verb::Preflight(preflight) => preflight.run(format).await,
         Verb::Backup(backup) => backup.run(format).await,
         Verb::Restore(restore) => restore.run(format).await,
@@ -210,6 +213,9 @@ mod tests {
             "amends bench --coordinator auto",
             "amends bench --wake --store boltdb,redis,postgres",
             "amends bench --lanes --quick --rounds 1 --coordinator embedded",
+            "amends fuzz --duration 180s --seed 7 --workers 2 --memory 256 --out x --output json",
+            "amends fuzz --target h:1,relay=h:2 --duration 3m",
+            "amends fuzz --replay x.json --target h:1",
             "amends backup --data-dir x --to y --without account,points --output json",
             "amends restore --from y --data-dir x --force --keep-dtm",
             "amends completions bash",
@@ -235,6 +241,8 @@ mod tests {
             "amends backup",
             "amends backup --to y --without dtm",
             "amends restore --from y --keep-dtm",
+            "amends fuzz --duration 3h",
+            "amends fuzz --replay x.json --seed 1",
             "amends bench --store mysql",
             "amends bench --wake --lanes",
             "amends bench --coordinator raw",

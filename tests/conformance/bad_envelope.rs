@@ -142,9 +142,9 @@ fn a_message_that_is_too_large_or_no_message_has_no_effect() {
             for call in deed.calls() {
                 for (label, body, code) in [
                     ("too large", padded(&valid, MAX_MESSAGE_BYTES + 1), Code::OutOfRange),
-                    ("torn", torn.clone(), Code::Internal),
-                    ("not UTF-8", not_utf8.clone(), Code::Internal),
-                    ("of another type", wrong_type.clone(), Code::Internal),
+                    ("torn", torn.clone(), Code::InvalidArgument),
+                    ("not UTF-8", not_utf8.clone(), Code::InvalidArgument),
+                    ("of another type", wrong_type.clone(), Code::InvalidArgument),
                 ] {
                     let what = format!("{} with a message that is {label}", deed.method(call));
                     let reply = deed.branch().call(turn.world, call, &body).await;

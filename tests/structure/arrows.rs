@@ -36,6 +36,7 @@ const ALLOWED: &[Row] = &[
     row("stack", &["proto", "dtm"], &[]),
     row("checkers", &["proto", "dtm"], &[]),
     row("testkit", &["proto", "dtm", "stack", "checkers"], &[]),
+    row("wire-fuzz", &["proto", "dtm"], &[]),
     row(
         "amends",
         &[
@@ -46,6 +47,7 @@ const ALLOWED: &[Row] = &[
             "card-number",
             "stack",
             "checkers",
+            "wire-fuzz",
             "backup",
             "orchestrator",
             "migrations",

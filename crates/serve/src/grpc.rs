@@ -4,6 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::envelope;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tonic::service::Routes;
@@ -11,6 +12,7 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
+use tower::util::MapResponseLayer;
 
 /// Largest request any of our services takes; put it on each generated server with `max_decoding_message_size`.
 pub const MAX_MESSAGE_BYTES: usize = 1024 * 1024;
@@ -91,7 +93,8 @@ pub async fn serve(
         }
     };
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    let server = builder(&options).add_routes(routes).serve_with_incoming_shutdown(incoming, until);
+    let server = builder(&options).layer(MapResponseLayer::new(envelope::own_up)).add_routes(routes);
+    let server = server.serve_with_incoming_shutdown(incoming, until);
     let give_up = async {
         stopping.notified().await;
         tokio::time::sleep(options.drain).await;

@@ -1,6 +1,7 @@
 //! The frame of every process: flags, telemetry, shutdown, listener, gRPC server with health and drain, and the
 //! database a process keeps. Knows no service and no global transaction; it is not a home for helpers.
 
+mod envelope;
 pub mod grpc;
 pub mod listener;
 mod process_args;
