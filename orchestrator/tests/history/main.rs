@@ -8,6 +8,7 @@ mod fences;
 mod filters;
 mod holds;
 mod lanes;
+mod moments;
 mod place;
 mod reading;
 mod retention;
