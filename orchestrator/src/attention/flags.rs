@@ -2,7 +2,7 @@
 
 use super::outbox::Outbox;
 use super::sender::{Intervals, Sender, forget_old};
-use super::webhook::Webhook;
+use super::webhook::{Trust, Webhook};
 use crate::history::HistoryWriter;
 use anyhow::{Context as _, bail};
 use std::path::PathBuf;
@@ -23,6 +23,14 @@ pub struct WebhookArgs {
     /// File with the key that signs what is told: 32 bytes or more in hex, readable by its owner only
     #[arg(long, env = "AMENDS_ATTENTION_WEBHOOK_KEY_FILE", value_name = "FILE")]
     attention_webhook_key_file: Option<PathBuf>,
+    /// File with the root certificates that the receiver's must come from, in PEM; without, the machine's own count
+    #[arg(
+        long,
+        env = "AMENDS_ATTENTION_WEBHOOK_CA_FILE",
+        value_name = "FILE",
+        requires = "attention_webhook"
+    )]
+    attention_webhook_ca_file: Option<PathBuf>,
     /// Milliseconds that the receiver may take for its answer
     #[arg(long, env = "AMENDS_ATTENTION_WEBHOOK_TIMEOUT_MS", default_value_t = 5_000, value_parser = clap::value_parser!(u64).range(10..=60_000))]
     attention_webhook_timeout_ms: u64,
@@ -45,7 +53,8 @@ impl WebhookArgs {
             bail!("--attention-webhook-key-file: must be given with --attention-webhook");
         };
         let timeout = Duration::from_millis(self.attention_webhook_timeout_ms);
-        Webhook::new(url, key_file.clone(), timeout).context("--attention-webhook").map(Some)
+        let trust = self.attention_webhook_ca_file.clone().map_or(Trust::Machine, Trust::File);
+        Webhook::new(url, key_file.clone(), &trust, timeout).context("--attention-webhook").map(Some)
     }
 
     /// Sends what is in the outbox to the receiver; without one, forgets what is old. Goes on for ever.

@@ -18,4 +18,4 @@ pub use next::{NextAction, next, next_of_cause};
 pub use outbox::{Outbox, Pending};
 pub use sender::{Intervals, Sender, forget_old};
 pub use signature::{Key, KeyError};
-pub use webhook::{Undelivered, Webhook, WebhookError};
+pub use webhook::{Trust, Undelivered, Webhook, WebhookError};

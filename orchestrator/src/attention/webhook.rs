@@ -10,9 +10,11 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use rustls::crypto::ring;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,6 +36,15 @@ pub struct Webhook {
     timeout: Duration,
 }
 
+/// Whose word for the receiver's name counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Trust {
+    /// The machine's own root certificates.
+    Machine,
+    /// Those of this file alone, in PEM.
+    File(PathBuf),
+}
+
 /// Why there is no webhook.
 #[derive(Debug, thiserror::Error)]
 pub enum WebhookError {
@@ -43,6 +54,15 @@ pub enum WebhookError {
     /// There is no key.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// The file of root certificates has none that can be used.
+    #[error("root certificates of {path}")]
+    Roots {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// TLS cannot be spoken: most often no root certificates are installed.
     #[error("TLS")]
     Tls(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -58,10 +78,10 @@ impl Webhook {
     ///
     /// # Errors
     /// See [`WebhookError`].
-    pub fn new(url: &str, key_file: PathBuf, timeout: Duration) -> Result<Self, WebhookError> {
+    pub fn new(url: &str, key_file: PathBuf, trust: &Trust, timeout: Duration) -> Result<Self, WebhookError> {
         let url = checked(url)?;
         Key::from_file(&key_file)?;
-        let tls = client_config(&url)?;
+        let tls = client_config(&url, trust)?;
         let mut http = HttpConnector::new();
         http.enforce_http(false);
         let https = HttpsConnectorBuilder::new()
@@ -140,17 +160,33 @@ fn is_loopback(host: &str) -> bool {
     host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
-/// The machine's own root certificates, so that a private authority is trusted where it is installed.
-fn client_config(url: &Uri) -> Result<ClientConfig, WebhookError> {
+/// The machine's own root certificates where no others are named, so that a private authority is trusted where it is
+/// installed.
+fn client_config(url: &Uri, trust: &Trust) -> Result<ClientConfig, WebhookError> {
     let versions = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|error| WebhookError::Tls(error.into()))?;
-    let trusting = if url.scheme_str() == Some("https") {
-        versions.with_native_roots().map_err(|error| WebhookError::Tls(error.into()))?
-    } else {
-        versions.with_root_certificates(RootCertStore::empty())
+    let trusting = match (url.scheme_str(), trust) {
+        (Some("https"), Trust::Machine) => {
+            versions.with_native_roots().map_err(|error| WebhookError::Tls(error.into()))?
+        }
+        (Some("https"), Trust::File(path)) => versions.with_root_certificates(roots(path)?),
+        (_, Trust::File(_)) => return Err(WebhookError::Url("must be https://… where roots are named")),
+        (_, Trust::Machine) => versions.with_root_certificates(RootCertStore::empty()),
     };
     Ok(trusting.with_no_client_auth())
+}
+
+/// All certificates of a file; one that is none must not go unnoticed.
+fn roots(path: &Path) -> Result<RootCertStore, WebhookError> {
+    let read = || -> Result<RootCertStore, Box<dyn std::error::Error + Send + Sync>> {
+        let mut roots = RootCertStore::empty();
+        for certificate in CertificateDer::pem_file_iter(path)? {
+            roots.add(certificate?)?;
+        }
+        if roots.is_empty() { Err("it has no certificate".into()) } else { Ok(roots) }
+    };
+    read().map_err(|source| WebhookError::Roots { path: path.to_owned(), source })
 }
 
 /// An error with all that caused it, on one line.

@@ -3,7 +3,7 @@
 use crate::place::{History, Place};
 use crate::receiver::{Answer, KEY, Receiver};
 use crate::samples::{more, started};
-use amends_orchestrator::attention::{Intervals, Outbox, Sender, Webhook, event_id};
+use amends_orchestrator::attention::{Intervals, Outbox, Sender, Trust, Webhook, event_id};
 use amends_orchestrator::history::entity::notice;
 use amends_orchestrator::history::{Append, Needs, Reuse};
 use amends_testkit::until;
@@ -27,7 +27,7 @@ crate::on_every_store!(
     what_nobody_is_told_is_forgotten,
 );
 
-fn key_file(folder: &Path) -> PathBuf {
+pub fn key_file(folder: &Path) -> PathBuf {
     let path = folder.join("webhook-key");
     let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).unwrap();
     file.write_all(hex::encode(KEY).as_bytes()).unwrap();
@@ -60,8 +60,13 @@ impl Site {
 
     async fn sender_with(&self, intervals: Intervals) -> (Sender, History) {
         let store = self.place.store().await;
-        let webhook =
-            Webhook::new(&self.receiver.url, self.folder.path().join("webhook-key"), TIMEOUT).unwrap();
+        let webhook = Webhook::new(
+            &self.receiver.url,
+            self.folder.path().join("webhook-key"),
+            &Trust::Machine,
+            TIMEOUT,
+        )
+        .unwrap();
         (Sender::new(Outbox::new(store), webhook, intervals, unix_us), self.place.open().await)
     }
 

@@ -11,6 +11,7 @@ mod samples;
 
 mod delivering;
 mod listing;
+mod tls;
 
 /// Runs the cases on each store. Without `CI=true` and without PostgreSQL its half says that it did not run.
 macro_rules! on_every_store {
