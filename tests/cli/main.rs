@@ -7,5 +7,6 @@ mod own;
 mod preflight;
 mod replay;
 mod system;
+mod redrive;
 mod verbs;
 mod watch;

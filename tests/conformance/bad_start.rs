@@ -24,7 +24,7 @@ fn path(method: &str) -> String {
     format!("amends.v1.Transactions/{method}")
 }
 
-fn input() -> CheckoutInput {
+pub fn input() -> CheckoutInput {
     CheckoutInput {
         order_id: id(),
         merchant_id: MERCHANT.into(),
@@ -46,7 +46,7 @@ fn input() -> CheckoutInput {
     }
 }
 
-fn start(input: &CheckoutInput) -> StartRequest {
+pub fn start(input: &CheckoutInput) -> StartRequest {
     StartRequest {
         request_id: id(),
         business_key: String::new(),

@@ -17,6 +17,7 @@ mod bad_direct;
 mod bad_envelope;
 mod bad_own;
 mod bad_start;
+mod bad_steering;
 mod guard;
 mod plain_client;
 mod plain_dtm;

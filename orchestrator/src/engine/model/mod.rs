@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use std::hash::{BuildHasher as _, RandomState};
 
 /// How many cases one run of the test takes.
-const CASES: u32 = 6_000;
+const CASES: u32 = 3_000;
 /// Names the seed of a run that is to be repeated.
 const SEED: &str = "AMENDS_MODEL_SEED";
 

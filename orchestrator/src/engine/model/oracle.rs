@@ -175,7 +175,6 @@ impl Oracle<'_> {
         let ends = self.facts().filter(|fact| matches!(fact, Fact::Finished(_))).count();
         let last = matches!(self.facts().next_back(), Some(Fact::Finished(_)));
         assert!(ends == 0 || (ends == 1 && last), "something follows the end: {:?}", self.events);
-        self.attempts_are_numbered_on();
         if self.pivot_passed() {
             assert!(self.cause().is_none(), "undo was decided behind the pivot");
         }

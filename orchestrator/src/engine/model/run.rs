@@ -84,6 +84,7 @@ impl<'a> Run<'a> {
             }
         }
         run.finish();
+        run.oracle().attempts_are_numbered_on();
         run.seen
     }
 
