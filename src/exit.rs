@@ -4,13 +4,15 @@ use amends_proto::amends::v1::Status as GlobalStatus;
 use serde_json::json;
 use std::process::ExitCode;
 
-/// How a verb ended when nothing went wrong with the verb itself. Usage errors (2) end inside clap.
+/// How a verb ended when nothing went wrong with the verb itself. Most usage errors (2) end inside clap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     /// 0.
     Ok,
     /// 1: it ran, and found that something is not as it must be.
     Unsound,
+    /// 2: it was asked for what there is not, which only the other side could tell; the error is told already.
+    Usage,
     /// 3: the global transaction ended FAILED or CANCELLED.
     Undone,
     /// 4: the global transaction is still running.
@@ -36,6 +38,7 @@ impl From<Exit> for ExitCode {
         ExitCode::from(match exit {
             Exit::Ok => 0,
             Exit::Unsound => 1,
+            Exit::Usage => 2,
             Exit::Undone => 3,
             Exit::Running => 4,
         })

@@ -4,6 +4,7 @@ mod backup;
 mod bench;
 mod bulk;
 mod check;
+mod conform;
 mod connect;
 mod coordinator;
 mod demo;
@@ -61,6 +62,7 @@ enum Verb {
     Check(check::Check),
     Bench(bench::Bench),
     Fuzz(Box<fuzz::Fuzz>),
+    Conform(Box<conform::Conform>),
     Preflight(preflight::Preflight),
     Backup(backup::Backup),
     Restore(restore::Restore),
@@ -118,6 +120,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Verb::Check(check) => check.run(format).await,
         Verb::Bench(bench) => bench.run(format).await,
         Verb::Fuzz(fuzz) => fuzz.run(format).await,
+        Verb::Conform(conform) => conform.run(format).await,
         Verb::Preflight(preflight) => preflight.run(format).await,
         Verb::Backup(backup) => backup.run(format).await,
         Verb::Restore(restore) => restore.run(format).await,
@@ -199,6 +202,9 @@ mod tests {
             "amends lanes gateway --output json",
             "amends lanes set gateway --concurrency 8 --rate 50 --target h:1",
             "amends lanes reset gateway",
+            "amends conform --list --output json",
+            "amends conform --target h:1 --service a.B --try T --confirm C --cancel X --payload - --set a.0.b=4 --rule crash",
+            "amends conform --target h:1 --service a.B --action A --compensate U --payload p.json --other-payload q.json",
             "amends dev --data-dir /tmp/x --free-ports",
             "amends dev --coordinator embedded",
             "amends preflight",
@@ -238,6 +244,10 @@ mod tests {
             "amends resolve a --step 06 --op confirm --outcome refused",
             "amends lanes set gateway",
             "amends lanes set gateway --speed 3",
+            "amends conform",
+            "amends conform --target h:1 --service a.B --try T --confirm C --payload -",
+            "amends conform --target h:1 --service a.B --action A --compensate U --try T --confirm C --cancel X --payload -",
+            "amends conform --target h:1 --service a.B --action A --compensate U --payload - --rule nothing",
             "amends backup",
             "amends backup --to y --without dtm",
             "amends restore --from y --keep-dtm",

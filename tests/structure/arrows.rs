@@ -35,6 +35,7 @@ const ALLOWED: &[Row] = &[
     row("orchestrator", &["card-number", "proto", "dtm", "serve", "migrations"], &["testkit"]),
     row("stack", &["proto", "dtm"], &[]),
     row("checkers", &["proto", "dtm"], &[]),
+    row("conform", &["dtm"], &["proto"]),
     row("testkit", &["proto", "dtm", "stack", "checkers"], &[]),
     row("wire-fuzz", &["proto", "dtm"], &[]),
     row(
@@ -47,6 +48,7 @@ const ALLOWED: &[Row] = &[
             "card-number",
             "stack",
             "checkers",
+            "conform",
             "wire-fuzz",
             "backup",
             "orchestrator",
