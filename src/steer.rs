@@ -8,8 +8,8 @@ use crate::start::tell_end;
 use amends_proto::amends::v1::operations_client::OperationsClient;
 use amends_proto::amends::v1::scope::What;
 use amends_proto::amends::v1::{
-    Deadlines, Hold, ListHoldsRequest, PauseRequest, PauseResponse, RedriveRequest, Resolution, ResolveRequest,
-    ResumeRequest, RetryRequest, Scope,
+    Deadlines, Hold, ListHoldsRequest, PauseRequest, PauseResponse, RedriveRequest, Resolution,
+    ResolveRequest, ResumeRequest, RetryRequest, Scope,
 };
 use anyhow::Context as _;
 

@@ -329,7 +329,9 @@ mod tests {
         let second = GlobalTransaction { run: Some(run), ..GlobalTransaction::default() };
         assert_eq!(
             head(&second, Paint::Plain).lines().last(),
-            Some("run 2 since 1970-01-01T00:00:00Z, continues run 1 from 02 action, 03 action, by ann: repaired")
+            Some(
+                "run 2 since 1970-01-01T00:00:00Z, continues run 1 from 02 action, 03 action, by ann: repaired"
+            )
         );
         let redriven = Event { act, run: Some(begun), ..event(0, "operator_redriven", "", "repaired") };
         let story = Story { transaction: &second, events: &[redriven], coordinator: None };

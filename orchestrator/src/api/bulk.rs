@@ -48,7 +48,9 @@ pub async fn start(
         pb::BulkAct::Pause => Deed::Pause,
         pb::BulkAct::Resume => Deed::Resume,
         pb::BulkAct::Cancel => Deed::Cancel,
-        pb::BulkAct::Unspecified => return Err(invalid("act", "must be retry, redrive, pause, resume or cancel")),
+        pb::BulkAct::Unspecified => {
+            return Err(invalid("act", "must be retry, redrive, pause, resume or cancel"));
+        }
     };
     text("reason", &request.reason, 0, MAX_REASON)?;
     if !(0..=MAX_RATE).contains(&request.per_second) {
