@@ -3,6 +3,7 @@
 mod arrows;
 mod house;
 mod papers;
+mod planted;
 mod safety;
 mod sources;
 mod supply;
