@@ -221,7 +221,7 @@ fn tell_started(request_id: &str, started: &StartResponse, format: Format) -> an
     // Nobody asked to wait, so that it still runs is as it should be.
     match Exit::of_status(started.status()) {
         Exit::Running | Exit::Ok => Ok(Exit::Ok),
-        other @ (Exit::Undone | Exit::Unsound) => Ok(other),
+        other @ (Exit::Undone | Exit::Unsound | Exit::Usage) => Ok(other),
     }
 }
 

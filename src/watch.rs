@@ -76,7 +76,7 @@ impl Follower<'_> {
         let transaction = get(&mut self.client, &self.gid).await?;
         match Exit::of_status(transaction.status()) {
             Exit::Running => Err(Interrupted::ForNow(anyhow::anyhow!("the stream ended before its end"))),
-            end @ (Exit::Ok | Exit::Undone | Exit::Unsound) => {
+            end @ (Exit::Ok | Exit::Undone | Exit::Unsound | Exit::Usage) => {
                 self.telling.end(&transaction)?;
                 Ok(end)
             }
