@@ -69,7 +69,9 @@ impl Psp {
     async fn run(&self, op: Op, work: &Work) -> Result<(PspResult, Reply), DbErr> {
         let choice = self.scripts.choose(work.call(op)).await?;
         let Course { wait, effect, reply } = choice.course;
-        tokio::time::sleep(wait).await;
+        if !wait.is_zero() {
+            tokio::time::sleep(wait).await;
+        }
         if let Reply::Outage(length) = reply {
             self.outage.begin(length, now_us()).await?;
         }

@@ -65,13 +65,13 @@ impl Books {
         };
         let due =
             delay.map(|delay| now_us.saturating_add(i64::try_from(delay.as_micros()).unwrap_or(i64::MAX)));
-        let row = tx.insert(self.blank(call, standing, behaviour, due, now_us)).await?;
+        let row = self.blank(call, standing, behaviour, due, now_us);
         let row = match effect {
-            Effect::Judge => judge(tx, row).await?,
-            Effect::TurnDown(code) => turn_down(tx, row, code).await?,
+            Effect::Judge => judged(tx, call.op, row).await?,
+            Effect::TurnDown(code) => turned_down(call.op, row, code),
             Effect::Process(_) | Effect::Hide(_) | Effect::Nothing => row,
         };
-        Ok(result(&row))
+        Ok(result(&tx.insert(row).await?))
     }
 
     fn blank(
@@ -177,7 +177,9 @@ pub async fn settle_due(tx: &LocalTransaction, now_us: i64) -> Result<(), DbErr>
         )
         .await?;
     for row in due {
-        judge(tx, row).await?;
+        let op = Op::parse(&row.op).ok_or_else(|| corrupt(&row))?;
+        let row = judged(tx, op, row.into_active_model()).await?;
+        tx.update(row).await?;
     }
     Ok(())
 }
@@ -186,29 +188,31 @@ async fn find(tx: &LocalTransaction, request_id: &str) -> Result<Option<request:
     tx.one(request::Entity::find().filter(request::Column::PspRequestId.eq(request_id))).await
 }
 
-/// Decides a stored request on its merits and moves the money of its payment.
-async fn judge(tx: &LocalTransaction, row: request::Model) -> Result<request::Model, DbErr> {
-    let op = Op::parse(&row.op).ok_or_else(|| corrupt(&row))?;
-    let payment = if op.opens_payment() { None } else { find(tx, &row.original_request_id).await? };
-    let payment = payment.filter(|payment| payment.currency.is_empty() || payment.currency == row.currency);
+/// A request decided on its merits, to be written; the money of an earlier request's payment is moved.
+async fn judged(
+    tx: &LocalTransaction,
+    op: Op,
+    mut row: request::ActiveModel,
+) -> Result<request::ActiveModel, DbErr> {
+    let payment = if op.opens_payment() { None } else { find(tx, row.original_request_id.as_ref()).await? };
+    let payment =
+        payment.filter(|payment| payment.currency.is_empty() || payment.currency == *row.currency.as_ref());
     let original = payment.as_ref().map(original).transpose()?;
-    match state::judge(op, row.amount_minor, original) {
-        Ok(money) => {
-            let mut done = row.into_active_model();
-            done.standing = Set(Standing::Succeeded.as_str().to_owned());
-            done.due_at_us = Set(None);
-            match payment {
-                None => set_money(&mut done, money),
-                Some(payment) => {
-                    let mut payment = payment.into_active_model();
-                    set_money(&mut payment, money);
-                    tx.update(payment).await?;
-                }
-            }
-            tx.update(done).await
+    let money = match state::judge(op, *row.amount_minor.as_ref(), original) {
+        Ok(money) => money,
+        Err(code) => return Ok(turned_down(op, row, code)),
+    };
+    row.standing = Set(Standing::Succeeded.as_str().to_owned());
+    row.due_at_us = Set(None);
+    match payment {
+        None => set_money(&mut row, money),
+        Some(payment) => {
+            let mut payment = payment.into_active_model();
+            set_money(&mut payment, money);
+            tx.update(payment).await?;
         }
-        Err(code) => turn_down(tx, row, code).await,
     }
+    Ok(row)
 }
 
 fn set_money(row: &mut request::ActiveModel, money: Money) {
@@ -216,16 +220,14 @@ fn set_money(row: &mut request::ActiveModel, money: Money) {
     row.kept_now = Set(money.kept);
 }
 
-async fn turn_down(tx: &LocalTransaction, row: request::Model, code: &str) -> Result<request::Model, DbErr> {
-    let op = Op::parse(&row.op).ok_or_else(|| corrupt(&row))?;
+fn turned_down(op: Op, mut row: request::ActiveModel, code: &str) -> request::ActiveModel {
     let standing = if op.opens_payment() { Standing::Declined } else { Standing::Refused };
-    let mut row = row.into_active_model();
     row.standing = Set(standing.as_str().to_owned());
     row.code = Set(code.to_owned());
     row.due_at_us = Set(None);
     row.txn_id = Set(None);
     row.auth_code = Set(None);
-    tx.update(row).await
+    row
 }
 
 /// The same request id again: the first result, unless it is not the same request.

@@ -77,7 +77,7 @@ impl Processor {
     pub async fn open(store: Store, seed: u64, profile: Profile) -> anyhow::Result<Processor> {
         let outage = Outage::open(store.clone()).await?;
         let books = books::Books::new(store.clone(), seed);
-        let scripts = script::Scripts::new(store.clone(), seed, profile);
+        let scripts = script::Scripts::open(store.clone(), seed, profile).await?;
         let psp = api::Psp::new(store, books, scripts, outage.clone());
         let service = PspServiceServer::new(psp).max_decoding_message_size(MAX_MESSAGE_BYTES);
         Ok(Processor { routes: Routes::new(service), outage })

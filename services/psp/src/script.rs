@@ -1,6 +1,9 @@
 //! Chooses the course of a call: script for the exact request; script for order, op and n-th call; ending of the card
 //! token (for later calls about a payment: the ending its token had); seeded profile. Scripts live in the store.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use amends_serve::store::Reads as _;
 use amends_serve::store::Store;
 use sea_orm::sea_query::OnConflict;
@@ -58,13 +61,16 @@ pub struct Scripts {
     store: Store,
     seed: u64,
     profile: Profile,
+    /// False = no rule was there at the start and none was set since, so nobody need look for one.
+    ever_set: Arc<AtomicBool>,
 }
 
 impl Scripts {
     /// Scripts of `store`; `seed` and `profile` hold until a script sets others.
-    #[must_use]
-    pub fn new(store: Store, seed: u64, profile: Profile) -> Scripts {
-        Scripts { store, seed, profile }
+    pub async fn open(store: Store, seed: u64, profile: Profile) -> Result<Scripts, DbErr> {
+        // A rule in a shared store may be another process's.
+        let ever_set = store.is_shared() || script::Entity::find().one(store.reader()).await?.is_some();
+        Ok(Scripts { store, seed, profile, ever_set: Arc::new(AtomicBool::new(ever_set)) })
     }
 
     /// Chooses the course of `call`.
@@ -98,6 +104,9 @@ impl Scripts {
     }
 
     async fn scripted(&self, call: Call<'_>, order_id: &str) -> Result<Option<Choice>, DbErr> {
+        if !self.ever_set.load(Ordering::Acquire) {
+            return Ok(None);
+        }
         let fitting = script::Entity::find()
             .filter(script::Column::PspRequestId.is_in([call.request_id, ""]))
             .filter(script::Column::OrderId.is_in([order_id, ""]))
@@ -191,6 +200,7 @@ impl Scripts {
 
     /// Stores a rule; an older one for exactly the same calls goes.
     pub async fn set(&self, rule: Rule) -> Result<(), DbErr> {
+        self.ever_set.store(true, Ordering::Release);
         let tx = self.store.transaction().await?;
         tx.run(
             script::Entity::delete_many()
