@@ -144,15 +144,13 @@ impl Guard {
         settled: Settled<Resp>,
     ) -> Result<Settlement, Fault> {
         let phase = Phase::of(branch.op);
-        let rows = Rows::read(tx, branch).await?;
         match (phase, settled) {
             (Phase::Forward, settled) => {
-                if rows.of(branch.op).is_none() {
-                    return Err(broken("a forward call without a row cannot be settled"));
-                }
+                rows::hold(tx, branch).await?;
                 settle_forward(tx, branch, settled).await
             }
             (Phase::Confirm | Phase::Undo, Settled::Done(response)) => {
+                let rows = Rows::read(tx, branch).await?;
                 if rows.of(branch.op).is_some() {
                     return Ok(Settlement::Earlier);
                 }
@@ -191,7 +189,13 @@ async fn settle_forward<Resp: Message>(
         }
         Settled::Withdrawn => rows::forget_running(tx, branch).await?,
     };
-    Ok(if changed { Settlement::Recorded } else { Settlement::Earlier })
+    if changed {
+        return Ok(Settlement::Recorded);
+    }
+    match Rows::read(tx, branch).await?.of(branch.op) {
+        Some(_) => Ok(Settlement::Earlier),
+        None => Err(broken("a forward call without a row cannot be settled")),
+    }
 }
 
 fn broken(text: &str) -> Fault {

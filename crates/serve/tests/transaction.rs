@@ -144,7 +144,9 @@ async fn a_key_that_is_taken_is_told_and_the_rest_goes_on() {
     assert!(is_taken(&taken) && !is_locked(&taken), "{taken:?}");
     let taken = tx.run(Entity::insert_many([named("b"), named("a")])).await.unwrap_err();
     assert!(is_taken(&taken), "{taken:?}");
-    tx.insert(named("c")).await.unwrap();
+    assert_eq!(tx.insert_unless_there(named("a")).await.unwrap(), None);
+    let made = tx.insert_unless_there(named("c")).await.unwrap();
+    assert_eq!(made, tx.one(Entity::find().filter(Column::Name.eq("c"))).await.unwrap());
     tx.commit().await.unwrap();
     assert_eq!(names(&store.transaction().await.unwrap()).await, ["a", "c"]);
 }

@@ -5,12 +5,12 @@ use amends_participant::{
     Begun, Branch, Call, Fault, ForwardState, Phase, Progress, Reason, Refusal, outlive,
 };
 use amends_proto::pay::gateway::v1::{PayRequest, PayResponse};
-use amends_serve::store::{LocalTransaction, Reads as _};
-use sea_orm::{ColumnTrait, DbErr, EntityTrait, IntoActiveModel, QueryFilter, Set};
+use amends_serve::store::LocalTransaction;
+use sea_orm::{DbErr, IntoActiveModel, Set};
 use tonic::{Request, Response, Status};
 
 use crate::cashier::{Cashier, Outgoing, second_phase_wait};
-use crate::entity::{AttemptState, payment};
+use crate::entity::AttemptState;
 use crate::in_doubt::stated_not_captured;
 use crate::record::{Standing, refusal, settle_second};
 use crate::rows::{
@@ -49,28 +49,24 @@ async fn begin_payment(
     form: Form,
 ) -> Result<Progress<Outgoing, PayResponse>, Fault> {
     let order = payment_order(&call.body)?;
-    if payment(tx, &order.payment_id).await?.is_some() {
-        return Err(Refusal::new(Reason::PaymentAlreadyLive, "the payment id was used before").into());
-    }
-    if live_payment(tx, &order.order_id).await? {
-        return Err(
-            Refusal::new(Reason::PaymentAlreadyLive, "the order has a payment that may keep money").into()
-        );
-    }
-    let held = cashier.lanes().try_hold(&order.payment_id).ok_or_else(|| {
+    let payment_id = order.payment_id.clone();
+    let Some(payment) = insert_payment(tx, &call.branch, order, form, call.now_us).await? else {
+        return Err(already_live(tx, &payment_id).await?.into());
+    };
+    let held = cashier.lanes().try_hold(&payment_id).ok_or_else(|| {
         Fault::NotYet(Refusal::new(Reason::Locked, "another call of this payment is at work"))
     })?;
-    let payment = insert_payment(tx, &call.branch, order, form, call.now_us).await?;
     let attempt = insert_attempt(tx, &payment, form.op(), cashier.start_now(), call.now_us).await?;
     Ok(Progress::Outside(Outgoing { errand: errand(&payment, &attempt)?, held }))
 }
 
-async fn live_payment(tx: &LocalTransaction, order_id: &str) -> Result<bool, DbErr> {
-    let gone = ["declined", "closed", "expired", "voided", "reversed"];
-    let live = payment::Entity::find()
-        .filter(payment::Column::OrderId.eq(order_id))
-        .filter(payment::Column::State.is_not_in(gone));
-    Ok(tx.one(live).await?.is_some())
+/// Why a payment could not be made: a unique key of it is taken.
+async fn already_live(tx: &LocalTransaction, payment_id: &str) -> Result<Refusal, DbErr> {
+    let text = match payment(tx, payment_id).await? {
+        Some(_) => "the payment id was used before",
+        None => "the order has a payment that may keep money",
+    };
+    Ok(Refusal::new(Reason::PaymentAlreadyLive, text))
 }
 
 fn answer_forward(sent: Result<Standing, Fault>) -> Answer {

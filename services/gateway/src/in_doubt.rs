@@ -2,6 +2,7 @@
 
 use amends_participant::{Fault, Reason, Refusal};
 use amends_serve::store::{LocalTransaction, Reads as _};
+use sea_orm::sea_query::{Expr, SimpleExpr};
 use sea_orm::{ColumnTrait, DbErr, EntityTrait, IntoActiveModel, QueryFilter, Set};
 
 use crate::entity::{in_doubt_item, payment};
@@ -52,6 +53,12 @@ pub const PROPOSED: &str = "proposed";
 /// It is over.
 pub const RESOLVED: &str = "resolved";
 
+/// In the words of the index `in_doubt_unresolved`: SQLite must not think about them again at every payment, which it
+/// does where they are a parameter.
+fn unresolved() -> SimpleExpr {
+    Expr::cust("state <> 'resolved'")
+}
+
 /// Opens an item of this kind for a payment, unless one is open.
 pub async fn open(
     tx: &LocalTransaction,
@@ -64,7 +71,7 @@ pub async fn open(
             in_doubt_item::Entity::find()
                 .filter(in_doubt_item::Column::PaymentId.eq(&payment.payment_id))
                 .filter(in_doubt_item::Column::Kind.eq(kind.as_str()))
-                .filter(in_doubt_item::Column::State.ne(RESOLVED)),
+                .filter(unresolved()),
         )
         .await?;
     if there.is_some() {
@@ -107,7 +114,7 @@ pub async fn resolve(
             in_doubt_item::Entity::find()
                 .filter(in_doubt_item::Column::PaymentId.eq(&payment.payment_id))
                 .filter(in_doubt_item::Column::Kind.ne(Kind::Contradicted.as_str()))
-                .filter(in_doubt_item::Column::State.ne(RESOLVED)),
+                .filter(unresolved()),
         )
         .await?;
     let whose = match told {

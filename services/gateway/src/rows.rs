@@ -50,14 +50,14 @@ pub async fn open_attempt(db: &impl Reads, payment_id: &str) -> Result<Option<at
     .await
 }
 
-/// Makes the payment of a forward call.
+/// Makes the payment of a forward call, unless its id was used before or its order has a payment that may keep money.
 pub async fn insert_payment(
     tx: &LocalTransaction,
     branch: &Branch,
     order: PaymentOrder,
     form: Form,
     now_us: i64,
-) -> Result<payment::Model, DbErr> {
+) -> Result<Option<payment::Model>, DbErr> {
     let (state, pending) = encode(State::Authorizing(form));
     // Its first request is the payment's own.
     let psp_request_id = order.payment_id.clone();
@@ -90,7 +90,7 @@ pub async fn insert_payment(
         updated_at_us: Set(now_us),
         ..Default::default()
     };
-    tx.insert(row).await
+    tx.insert_unless_there(row).await
 }
 
 /// When and how an attempt begins its life.

@@ -4,7 +4,7 @@ use sea_orm::{
     ActiveModelBehavior, ActiveModelTrait, ConnectionTrait as _, DatabaseConnection, DatabaseTransaction,
     DbBackend, DbErr, EntityTrait, IntoActiveModel, Iterable, PaginatorTrait as _, QueryTrait, Select,
     Statement, TryIntoModel,
-    sea_query::{Asterisk, Expr, ExprTrait as _, Query},
+    sea_query::{Asterisk, Expr, ExprTrait as _, OnConflict, Query},
 };
 
 use super::turn::Turn;
@@ -165,6 +165,26 @@ impl LocalTransaction {
                 stored.into_iter().next().ok_or(DbErr::RecordNotInserted)
             }
             Kind::Server(transaction) => row.insert(transaction).await,
+        }
+    }
+
+    /// Adds a row and gives it as it is stored, unless one with any of its unique keys is there.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn insert_unless_there<A>(&self, row: A) -> Result<Option<ModelOf<A>>, DbErr>
+    where
+        A: ActiveModelTrait<Entity: Row<ActiveModel = A>> + ActiveModelBehavior + Send,
+        ModelOf<A>: IntoActiveModel<A>,
+    {
+        let mut insert = sea_orm::Insert::one(row).into_query();
+        let columns = <A::Entity as EntityTrait>::Column::iter();
+        insert.on_conflict(OnConflict::new().do_nothing().to_owned());
+        insert.returning(Query::returning().columns(columns));
+        let statement = self.backend().build(&insert);
+        match &self.0 {
+            Kind::Embedded(turn) => Ok(turn.query(&statement, 1, model::<A::Entity>)?.into_iter().next()),
+            Kind::Server(transaction) => A::Entity::find().from_raw_sql(statement).one(transaction).await,
         }
     }
 
