@@ -148,6 +148,25 @@ mod tests {
         assert_eq!(noted, [Some(M::Noted), Some(M::Noted), None]);
     }
 
+    /// It was about the capture: whatever else the payment has come to since, nothing is stated of that.
+    #[test]
+    fn of_a_refused_capture_something_can_be_stated_until_its_undo_begins() {
+        let said = |state| Statement::ALL.map(|statement| meaning(Kind::CaptureRefused, state, statement));
+        let refused = State::InDoubt(Doubt::CaptureRefused);
+        assert_eq!(said(refused), [Some(Meaning::CapturedElsewhere), Some(Meaning::Release), None]);
+        for state in [
+            State::Authorized,
+            State::Capturing,
+            State::Captured,
+            State::Voiding,
+            doubt(PspOp::Capture),
+            doubt(PspOp::Void),
+            State::Voided,
+        ] {
+            assert_eq!(said(state), [None; 3], "{state:?}");
+        }
+    }
+
     #[test]
     fn only_proof_confirms_or_contradicts_a_statement() {
         let paid = Finding::Succeeded(Receipt::default());

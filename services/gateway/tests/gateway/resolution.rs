@@ -15,8 +15,14 @@ const DOUBTFUL: Settings =
 const WATCHFUL: Settings = Settings { again_ms: 50, ..DOUBTFUL };
 
 fn by<T>(caller: &str, message: T) -> Request<T> {
+    by_perhaps(Some(caller), message)
+}
+
+fn by_perhaps<T>(caller: Option<&str>, message: T) -> Request<T> {
     let mut request = Request::new(message);
-    request.metadata_mut().insert("amends-caller", caller.parse().unwrap());
+    if let Some(caller) = caller {
+        request.metadata_mut().insert("amends-caller", caller.parse().unwrap());
+    }
     request
 }
 
@@ -265,5 +271,54 @@ async fn a_proof_that_comes_first_closes_what_people_were_about_to_decide() {
     world.approve("bob", &claimed).await.unwrap();
     eventually(async || (world.payment(&deed).await.state() == PaymentState::Captured).then_some(())).await;
     assert_refused(world.claim("alice", &item).await, Code::FailedPrecondition, "ILLEGAL_TRANSITION");
+    assert_eq!(world.acts(&item).await.last().unwrap(), "psp resolved 2");
+}
+
+/// Two people are told apart by their names: who gives none may only look.
+#[tokio::test]
+async fn nobody_without_a_name_claims_proposes_or_approves() {
+    let world = World::with(DOUBTFUL).await;
+    let deed = Deed::new(Mode::Tcc, "tok_capture_refused:expired");
+    world.forward(&deed).await.unwrap();
+    world.confirm_until_reviewed(&deed).await;
+    let item = world.item("capture_refused").await;
+    let claim = ClaimInDoubtRequest { item_id: item.item_id.clone(), ttl_s: 0 };
+    let claimed = world.claim("alice", &item).await.unwrap();
+    let said = proposal(&claimed, Resolution::NotCharged);
+    let proposed = world.propose("alice", said.clone()).await.unwrap();
+    let approval = ApproveResolutionRequest { item_id: item.item_id.clone(), token: proposed.token };
+    let mut client = world.client.clone();
+    // None at all, and the name that the service gives to whoever has none.
+    for caller in [None, Some("anonymous")] {
+        let answers = [
+            client.claim_in_doubt(by_perhaps(caller, claim.clone())).await,
+            client.propose_resolution(by_perhaps(caller, said.clone())).await,
+            client.approve_resolution(by_perhaps(caller, approval.clone())).await,
+        ];
+        for answer in answers {
+            let answer = answer.map(tonic::Response::into_inner).map_err(refused);
+            assert_refused(answer, Code::InvalidArgument, "INVALID_REQUEST|amends-caller");
+        }
+    }
+    assert_eq!(world.items().await, [proposed]);
+    assert_eq!(world.acts(&item).await, ["alice claimed 1", "alice proposed 1"]);
+    assert_eq!(world.payment(&deed).await.state(), PaymentState::InDoubt, "nothing has moved");
+}
+
+/// It was about the capture, which nobody asks about any more.
+#[tokio::test]
+async fn an_undo_ends_what_people_were_about_to_state_of_a_refused_capture() {
+    let world = World::with(DOUBTFUL).await;
+    let deed = Deed::new(Mode::Tcc, "tok_capture_refused:expired");
+    world.forward(&deed).await.unwrap();
+    world.confirm_until_reviewed(&deed).await;
+    let item = world.item("capture_refused").await;
+    let claimed = world.claim("alice", &item).await.unwrap();
+    world.propose("alice", proposal(&claimed, Resolution::Charged)).await.unwrap();
+    let claimed = world.claim("bob", &item).await.unwrap();
+    assert_eq!(world.undo_until_final(&deed).await.unwrap().state(), PaymentState::Voided);
+    assert_refused(world.approve("bob", &claimed).await, Code::FailedPrecondition, "ILLEGAL_TRANSITION");
+    assert_eq!(world.payment(&deed).await.state(), PaymentState::Voided);
+    assert_eq!(world.money(&deed).await, (0, 0));
     assert_eq!(world.acts(&item).await.last().unwrap(), "psp resolved 2");
 }
