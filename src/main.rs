@@ -3,6 +3,7 @@ mod attention;
 mod backup;
 mod bench;
 mod bulk;
+mod chaos;
 mod check;
 mod conform;
 mod connect;
@@ -61,6 +62,7 @@ enum Verb {
     Replay(replay::Replay),
     Check(check::Check),
     Bench(bench::Bench),
+    Chaos(chaos::Chaos),
     Fuzz(Box<fuzz::Fuzz>),
     Conform(Box<conform::Conform>),
     Preflight(preflight::Preflight),
@@ -119,6 +121,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Verb::Replay(replay) => replay.run(format).await,
         Verb::Check(check) => check.run(format).await,
         Verb::Bench(bench) => bench.run(format).await,
+        Verb::Chaos(chaos) => chaos.run(format).await,
         Verb::Fuzz(fuzz) => fuzz.run(format).await,
         Verb::Conform(conform) => conform.run(format).await,
         Verb::Preflight(preflight) => preflight.run(format).await,
@@ -222,6 +225,8 @@ mod tests {
             "amends fuzz --duration 180s --seed 7 --workers 2 --memory 256 --out x --output json",
             "amends fuzz --target h:1,relay=h:2 --duration 3m",
             "amends fuzz --replay x.json --target h:1",
+            "amends chaos --checkouts 2000 --kills 200 --seed 4660 --coordinator dtm --faults kill,half-open --modes tcc",
+            "amends chaos --plan --psp-profile decline=0.1 --report chaos.html --data-dir x --output json",
             "amends backup --data-dir x --to y --without account,points --output json",
             "amends restore --from y --data-dir x --force --keep-dtm",
             "amends completions bash",
@@ -254,6 +259,9 @@ mod tests {
             "amends fuzz --duration 3h",
             "amends fuzz --replay x.json --seed 1",
             "amends bench --store mysql",
+            "amends chaos --faults rain",
+            "amends chaos --psp-profile rain=1",
+            "amends chaos --checkouts 0",
             "amends bench --wake --lanes",
             "amends bench --coordinator raw",
             "amends demo --coordinator both",

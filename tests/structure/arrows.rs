@@ -36,6 +36,7 @@ const ALLOWED: &[Row] = &[
     row("stack", &["proto", "dtm"], &[]),
     row("checkers", &["proto", "dtm"], &[]),
     row("conform", &["dtm"], &["proto"]),
+    row("chaos", &["proto", "stack", "checkers"], &[]),
     row("testkit", &["proto", "dtm", "stack", "checkers"], &[]),
     row("wire-fuzz", &["proto", "dtm"], &[]),
     row(
@@ -48,6 +49,7 @@ const ALLOWED: &[Row] = &[
             "card-number",
             "stack",
             "checkers",
+            "chaos",
             "conform",
             "wire-fuzz",
             "backup",

@@ -75,22 +75,21 @@ fn serve_args(role: Role, layout: &Layout, config: &StackConfig, chosen: &Chosen
 /// The flags that only this role has.
 fn own_args(role: Role, layout: &Layout, config: &StackConfig, chosen: &Chosen) -> Vec<String> {
     let local = |port: u16| format!("127.0.0.1:{port}");
-    let psp = || ["--psp".to_owned(), layout.address(Role::Psp)];
+    let found = |role| config.detours.get(&role).cloned().unwrap_or_else(|| layout.address(role));
     match role {
         Role::Dtm | Role::Psp | Role::Order | Role::Account | Role::Inventory | Role::Points => Vec::new(),
-        Role::Gateway => psp().into(),
+        Role::Gateway => vec!["--psp".to_owned(), found(Role::Psp)],
         Role::Orchestrator => {
-            let mut args: Vec<String> = psp().into();
+            // For checkers, which nobody stands in the way of.
+            let mut args = vec!["--psp".to_owned(), layout.address(Role::Psp)];
             args.extend(["--relay-listen".into(), local(layout.ports.relay)]);
             args.extend(["--coordinator".into(), chosen.coordinator.to_string()]);
             if chosen.dtm.is_some() {
-                args.extend(["--dtm".into(), format!("grpc://{}", layout.address(Role::Dtm))]);
+                args.extend(["--dtm".into(), format!("grpc://{}", found(Role::Dtm))]);
                 args.extend(["--dtm-http".into(), format!("http://{}", local(layout.ports.dtm_http))]);
             }
             for participant in Role::PARTICIPANTS {
-                let detour = config.detours.get(&participant).cloned();
-                let address = detour.unwrap_or_else(|| layout.address(participant));
-                let pair = format!("{participant}={address}");
+                let pair = format!("{participant}={}", found(participant));
                 args.extend(["--participant".into(), pair]);
             }
             args

@@ -42,7 +42,7 @@ pub struct StackConfig {
     pub extra_args: BTreeMap<Role, Vec<String>>,
     /// Environment beyond that of the caller, by role; for DTM it wins over the launcher's own.
     pub extra_env: BTreeMap<Role, Vec<(String, String)>>,
-    /// Where the orchestrator finds a participant, if not where that listens: for tests that stand between the two.
+    /// Where a role is found by whom it serves, if not where it listens: for those who stand between the two.
     pub detours: BTreeMap<Role, String>,
     /// How long everything may take to become ready.
     pub start_timeout: Duration,
@@ -92,10 +92,11 @@ impl StackConfig {
         self
     }
 
-    /// Makes the orchestrator call one participant at `address` (host:port), behind which the caller stands.
+    /// Makes a role be called at `address` (host:port), behind which the caller stands: a participant or DTM by the
+    /// orchestrator, the PSP by the gateway.
     #[must_use]
-    pub fn detour(mut self, participant: Role, address: impl Into<String>) -> Self {
-        self.detours.insert(participant, address.into());
+    pub fn detour(mut self, role: Role, address: impl Into<String>) -> Self {
+        self.detours.insert(role, address.into());
         self
     }
 

@@ -209,10 +209,15 @@ impl Stack {
         Ok(())
     }
 
+    /// Starts a role that is down, and does not wait until it serves.
+    pub async fn launch(&self, role: Role) -> Result<(), StackError> {
+        self.keeper(role)?.launch().await
+    }
+
     /// Starts a role, ending it first if it runs, and waits until it serves.
     pub async fn restart(&self, role: Role) -> Result<(), StackError> {
         self.halt(role).await?;
-        self.keeper(role)?.launch().await?;
+        self.launch(role).await?;
         self.ready(role).await
     }
 

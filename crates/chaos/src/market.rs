@@ -1,5 +1,6 @@
 //! What is bought under load, by whom, and what goes wrong with it by itself. Knows no process that is killed.
 use crate::draw::Draw;
+use crate::error::ChaosError;
 use amends_proto::amends::v1::{Mode, StartRequest};
 use amends_proto::pay::account::v1::account_service_client::AccountServiceClient;
 use amends_proto::pay::account::v1::{AccountType, DepositRequest, OpenRequest};
@@ -10,8 +11,8 @@ use amends_proto::pay::money::v1::Money;
 use amends_proto::pay::points::v1::GrantRequest;
 use amends_proto::pay::points::v1::points_service_client::PointsServiceClient;
 use amends_stack::{Role, Stack};
-use amends_testkit::Must as _;
 use prost::Message as _;
+use tonic::transport::{Channel, Endpoint};
 
 const CURRENCY: &str = "USD";
 const MERCHANT: &str = "market";
@@ -24,6 +25,7 @@ const RARE: &str = "rare";
 const RARE_STOCK: i64 = 3;
 const PLENTY: i64 = 1_000_000;
 const PRICE: i64 = 700;
+const QUANTITIES: [i64; 3] = [1, 2, 3];
 const POINTS: i64 = 20;
 
 /// Every fourth Start waits so long for the end: when the orchestrator dies, it is durable, but nobody was told.
@@ -51,11 +53,12 @@ fn twist(draw: &mut Draw) -> Twist {
     }
 }
 
-/// The order of this number: the same seed and number always make the same one.
-pub fn order(seed: u64, number: u64) -> StartRequest {
+/// The order of this number in one of these modes: the same seed and number always make the same one.
+#[must_use]
+pub fn order(seed: u64, modes: &[Mode], number: u64) -> StartRequest {
     let mut draw = Draw::new(seed, number + 1);
-    let mode = if draw.below(2) == 0 { Mode::Saga } else { Mode::Tcc };
-    let quantity = 1 + i64::try_from(draw.below(3)).unwrap();
+    let mode = modes.get(draw.place(modes.len())).copied().unwrap_or(Mode::Saga);
+    let quantity = QUANTITIES[draw.place(QUANTITIES.len())];
     let (user, sku) = (format!("user-{}", draw.below(USERS)), format!("good-{}", draw.below(GOODS)));
     let (user, sku, token) = match twist(&mut draw) {
         Twist::None => (user, sku, "tok_ok"),
@@ -105,35 +108,66 @@ fn usd(minor_units: i64) -> Money {
 }
 
 /// Gives everybody money and points, and fills the shelves.
-pub async fn open(stack: &Stack) {
-    let address = |role| format!("http://{}", stack.address(role));
-    let mut accounts = AccountServiceClient::connect(address(Role::Account)).await.must("reach account");
-    let mut points = PointsServiceClient::connect(address(Role::Points)).await.must("reach points");
-    let mut inventory =
-        InventoryServiceClient::connect(address(Role::Inventory)).await.must("reach inventory");
+///
+/// # Errors
+/// A service does not answer or does not take it.
+pub async fn open(stack: &Stack) -> Result<(), ChaosError> {
+    let mut accounts = AccountServiceClient::new(channel(stack, Role::Account)?);
     let due = format!("MERCHANT_PENDING:{MERCHANT}:{CURRENCY}");
-    accounts.open(account(due, MERCHANT, AccountType::Merchant)).await.must("open the merchant's account");
+    let failed = ChaosError::market("open the merchant's account");
+    accounts.open(account(due, MERCHANT, AccountType::Merchant)).await.map_err(failed)?;
     let users: Vec<String> = (0..USERS).map(|number| format!("user-{number}")).collect();
     for user in users.iter().map(String::as_str).chain([POINTLESS_USER]) {
         let wallet = format!("USER_WALLET:{user}:{CURRENCY}");
-        accounts.open(account(wallet.clone(), user, AccountType::UserWallet)).await.must("open a wallet");
+        let failed = ChaosError::market("open a wallet");
+        accounts.open(account(wallet.clone(), user, AccountType::UserWallet)).await.map_err(failed)?;
         let amount = Some(usd(PLENTY));
         let deposit = DepositRequest { account_id: wallet, amount, idempotency_key: user.to_owned() };
-        accounts.deposit(deposit).await.must("deposit");
+        accounts.deposit(deposit).await.map_err(ChaosError::market("fill a wallet"))?;
     }
+    grant(stack, users).await?;
+    restock(stack).await
+}
+
+async fn grant(stack: &Stack, users: Vec<String>) -> Result<(), ChaosError> {
+    let mut points = PointsServiceClient::new(channel(stack, Role::Points)?);
     for user in users {
         let grant = GrantRequest { user_id: user.clone(), points: PLENTY, idempotency_key: user };
-        points.grant(grant).await.must("grant points");
+        points.grant(grant).await.map_err(ChaosError::market("grant points"))?;
     }
+    Ok(())
+}
+
+async fn restock(stack: &Stack) -> Result<(), ChaosError> {
+    let mut inventory = InventoryServiceClient::new(channel(stack, Role::Inventory)?);
     let goods = (0..GOODS).map(|number| (format!("good-{number}"), PLENTY));
     for (sku, quantity) in goods.chain([(RARE.to_owned(), RARE_STOCK)]) {
         let restock = RestockRequest { sku: sku.clone(), quantity, idempotency_key: sku };
-        inventory.restock(restock).await.must("restock");
+        inventory.restock(restock).await.map_err(ChaosError::market("restock"))?;
     }
+    Ok(())
+}
+
+fn channel(stack: &Stack, role: Role) -> Result<Channel, ChaosError> {
+    Ok(Endpoint::from_shared(format!("http://{}", stack.address(role)))?.connect_lazy())
 }
 
 fn account(account_id: String, owner: &str, kind: AccountType) -> OpenRequest {
     let floor = if kind == AccountType::Merchant { -PLENTY } else { 0 };
     let (owner, currency) = (owner.to_owned(), CURRENCY.to_owned());
     OpenRequest { account_id, owner, r#type: kind.into(), currency, floor }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_always_orders_the_same_and_only_in_the_modes_asked_for() {
+        let both = [Mode::Saga, Mode::Tcc];
+        assert_eq!(order(7, &both, 3), order(7, &both, 3));
+        assert_ne!(order(7, &both, 3).input, order(8, &both, 3).input);
+        assert!((0..50).all(|number| order(1, &[Mode::Tcc], number).mode() == Mode::Tcc));
+        assert!(both.iter().all(|mode| (0..50).any(|number| order(1, &both, number).mode() == *mode)));
+    }
 }
