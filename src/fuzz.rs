@@ -122,8 +122,7 @@ impl Fuzz {
         };
         let (traffic, known) = match (&field.orchestrator, &targets) {
             (Some(address), Some(_)) => {
-                let mut traffic =
-                    Traffic::prepare(address, &run_name()).await?;
+                let mut traffic = Traffic::prepare(address, &run_name()).await?;
                 let known = traffic.known(seed).await?;
                 (Some(traffic), known)
             }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)] // all of it is test code
 
 mod coordinator;
+mod fuzz;
 mod lanes;
 mod own;
 mod preflight;

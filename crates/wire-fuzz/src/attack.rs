@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 
 /// How long one call is waited for: most of what waits by its nature is ended by us.
 const PATIENCE: Duration = Duration::from_millis(1_500);
+/// How long what may never end is waited for: an answer without a status is all that would come.
+const SHORT_PATIENCE: Duration = Duration::from_millis(200);
 /// How long the first and the last call to each port are waited for.
 const LONG_PATIENCE: Duration = Duration::from_secs(20);
 /// After so many calls a worker begins new connections.
@@ -197,17 +199,19 @@ async fn call(field: Arc<Field>, worker: u64, recent: Recent) {
         let shot = field.forge.call(method, &mut dice);
         let aimed = Aimed { target: target.name.clone(), shot: Shot::Call(shot.clone()) };
         remember(&recent, aimed.clone());
-        let mut outcome = line.send(&shot, PATIENCE).await;
+        let endless = method.streams || !shot.ends;
+        let mut outcome = line.send(&shot, if endless { SHORT_PATIENCE } else { PATIENCE }).await;
         if matches!(outcome, Outcome::Unreachable(_)) {
             tokio::time::sleep(SECOND_TRY).await;
             outcome = line.send(&shot, LONG_PATIENCE).await;
         }
-        field.counted(&method.path, &outcome);
-        if let Some(why) = judge::breach(method.kind, &outcome) {
+        let breach = judge::breach(method.kind, &outcome);
+        field.counted(&method.path, judge::label(&outcome, breach.as_ref()));
+        if let Some(why) = breach {
             field.find(&target.name, why, &method.path, Some(outcome), vec![aimed]);
         }
         sent += 1;
-        if sent % CALLS_OF_A_CONNECTION == 0 {
+        if sent.is_multiple_of(CALLS_OF_A_CONNECTION) {
             lines.iter_mut().for_each(Line::hang_up);
         }
     }
@@ -227,8 +231,9 @@ async fn throw(field: Arc<Field>, worker: u64, recent: Recent) {
             outcome = raw::play(&target.address, &shot).await;
         }
         let what = format!("raw: {}", shot.name);
-        field.counted(&what, &outcome);
-        if let Some(why) = judge::breach(Kind::Direct, &outcome) {
+        let breach = judge::breach(Kind::Direct, &outcome);
+        field.counted(&what, judge::label(&outcome, breach.as_ref()));
+        if let Some(why) = breach {
             field.find(&target.name, why, &what, Some(outcome), vec![aimed]);
         }
     }
@@ -275,8 +280,8 @@ impl Field {
         self.over.load(Ordering::Relaxed)
     }
 
-    fn counted(&self, what: &str, outcome: &Outcome) {
-        self.tally().count(what, outcome.label());
+    fn counted(&self, what: &str, label: String) {
+        self.tally().count(what, label);
         self.progress.sent.fetch_add(1, Ordering::Relaxed);
     }
 

@@ -41,6 +41,8 @@ pub struct Method {
     pub input: MessageDescriptor,
     /// How it is called.
     pub kind: Kind,
+    /// Its answer is a stream, which may have no end.
+    pub streams: bool,
 }
 
 impl Method {
@@ -81,6 +83,7 @@ impl Catalog {
             path: path.to_owned(),
             input: empty.clone(),
             kind: Kind::Direct,
+            streams: !path.ends_with("Check"),
         }));
         methods.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(Catalog { pool, methods })
@@ -113,7 +116,7 @@ fn method(descriptor: &MethodDescriptor) -> Method {
         "amends.v1.Transactions" | "amends.v1.Operations" | "pay.psp.v1.PspService" => Kind::Direct,
         _participant => branch_kind(descriptor.name()),
     };
-    Method { path, input: descriptor.input(), kind }
+    Method { path, input: descriptor.input(), kind, streams: descriptor.is_server_streaming() }
 }
 
 /// What the name of a participant's method says: the domain's names, as the definitions use them.

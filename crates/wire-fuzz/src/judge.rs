@@ -33,6 +33,13 @@ pub fn breach(kind: Kind, outcome: &Outcome) -> Option<String> {
     }
 }
 
+/// How an outcome is counted. An INTERNAL that a contract names is told apart from one that nobody thought of.
+#[must_use]
+pub fn label(outcome: &Outcome, breach: Option<&String>) -> String {
+    let label = outcome.label();
+    if breach.is_none() && label == "INTERNAL" { "INTERNAL by contract".to_owned() } else { label }
+}
+
 /// A second phase that cannot be carried out as it was asked has no other code: it must not refuse, and it is not
 /// unfinished. Participants say so with a reason in the details.
 fn is_said_by_contract(kind: Kind, message: &str, detailed: bool) -> bool {
@@ -43,7 +50,7 @@ fn is_said_by_contract(kind: Kind, message: &str, detailed: bool) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::breach;
+    use super::{breach, label};
     use crate::catalog::Kind;
     use crate::shot::Outcome;
 
@@ -82,6 +89,9 @@ mod tests {
         ] {
             assert!(breach(kind, &outcome).is_some(), "{outcome:?}");
         }
-        assert_eq!(breach(branch, &status(13, "CONFIRM_WITHOUT_TRY|x", true)), None);
+        let by_contract = status(13, "CONFIRM_WITHOUT_TRY|x", true);
+        assert_eq!(breach(branch, &by_contract), None);
+        assert_eq!(label(&by_contract, None), "INTERNAL by contract");
+        assert_eq!(label(&by_contract, Some(&"why".to_owned())), "INTERNAL");
     }
 }

@@ -20,8 +20,10 @@ mod watch;
 
 pub use attack::{AttackError, Plan, Progress, Target, attack, replay};
 pub use catalog::{Catalog, CatalogError};
+pub use dice::Dice;
 pub use forge::Forge;
 pub use report::{Finding, Report};
 pub use samples::Known;
+pub use spoil::spoil;
 pub use traffic::{Served, Traffic, TrafficError};
 pub use watch::{Process, Seen};

@@ -79,16 +79,16 @@ pub fn disturb(message: &mut DynamicMessage, dice: &mut Dice, known: &Known) {
 
 /// Disturbs what is inside the field. False where nothing is.
 fn descend(message: &mut DynamicMessage, field: &FieldDescriptor, dice: &mut Dice, known: &Known) -> bool {
-    match message.get_field_mut(field) {
-        Value::Message(inner) => disturb(inner, dice, known),
-        Value::List(list) if !list.is_empty() => {
-            let place = dice.below(list.len());
-            match &mut list[place] {
-                Value::Message(inner) => disturb(inner, dice, known),
-                scalar => *scalar = one(field, dice, known, DEPTH),
-            }
-        }
-        _scalar => return false,
+    let value = message.get_field_mut(field);
+    if let Some(inner) = value.as_message_mut() {
+        disturb(inner, dice, known);
+        return true;
+    }
+    let Some(list) = value.as_list_mut().filter(|list| !list.is_empty()) else { return false };
+    let place = dice.below(list.len());
+    match list[place].as_message_mut() {
+        Some(inner) => disturb(inner, dice, known),
+        None => list[place] = one(field, dice, known, DEPTH),
     }
     true
 }
