@@ -198,7 +198,7 @@ fn a_request_that_is_too_large_or_no_message_is_not_accepted() {
         let large = ask(turn.world, "Start", &request).await;
         assert_eq!(large.code, Code::OutOfRange, "{large:?}");
         let torn = turn.world.direct(Role::Orchestrator, &path("Start"), vec![0x0a, 0x7f, 0x01]).await;
-        assert_eq!(torn.code, Code::Internal, "{torn:?}");
+        assert_eq!(torn.code, Code::InvalidArgument, "{torn:?}");
         let unknown = turn.world.direct(Role::Orchestrator, &path("Stop"), Vec::new()).await;
         assert_eq!(unknown.code, Code::Unimplemented, "{unknown:?}");
         before.still(0, "a request that is no Start").await;
