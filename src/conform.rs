@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Judges a participant, in whatever language, by the rules of branch calls
@@ -167,7 +167,7 @@ impl Conform {
             descriptors: descriptors.transpose()?,
             payload,
             other_payload,
-            refused_payload: self.payloads.refused_payload.as_ref().map(template).transpose()?,
+            refused_payload: self.payloads.refused_payload.as_deref().map(template).transpose()?,
             mac_key: mac_key.transpose()?,
             hooks: Hooks {
                 prepare: self.hooks.prepare_command.map(command),
@@ -197,7 +197,7 @@ fn rule(id: &str) -> Result<Rule, String> {
     Rule::named(id).ok_or_else(|| "no such rule; --list tells them".to_owned())
 }
 
-fn template(file: &PathBuf) -> anyhow::Result<Template> {
+fn template(file: &Path) -> anyhow::Result<Template> {
     Ok(Template::parse(&read(file)?).map_err(ConformError::from)?)
 }
 
