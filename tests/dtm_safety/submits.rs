@@ -152,7 +152,8 @@ fn d15_a_submit_that_waits_is_told_failure_of_what_succeeds() {
         let checkout = shop.checkout(Mode::Saga).wait_ms(300);
         site.script().set(On::first("Transfer", checkout.order_id()), Fault::Hold(gate.clone()));
         let told = checkout.try_start().await.unwrap();
-        assert_eq!(told.status(), Status::Running, "what runs is never called failed");
+        let runs = [Status::Accepted, Status::Running];
+        assert!(runs.contains(&told.status()), "what runs is never called failed: {told:?}");
         gate.open();
         checkout.story(told.gid).ends(Status::Succeeded).await;
         shop.holds_after(1).await;

@@ -123,6 +123,12 @@ pub fn polled(request: DtmRequest, retry_interval: i64) -> DtmRequest {
     DtmRequest { trans_options: Some(DtmTransOptions { retry_interval, ..options }), ..request }
 }
 
+/// The same request, whose calls may last a minute each.
+pub fn patient(request: DtmRequest) -> DtmRequest {
+    let options = request.trans_options.clone().unwrap_or_default();
+    DtmRequest { trans_options: Some(DtmTransOptions { request_timeout: 60, ..options }), ..request }
+}
+
 /// Overwrites the status, as a workflow's own end would.
 pub fn as_workflow(gid: &str, status: &str) -> DtmRequest {
     let req_extra = HashMap::from([("status".to_owned(), status.to_owned())]);
