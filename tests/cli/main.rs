@@ -4,6 +4,7 @@
 mod coordinator;
 mod fuzz;
 mod lanes;
+mod many;
 mod own;
 mod preflight;
 mod redrive;
