@@ -9,7 +9,7 @@ use std::path::Path;
 /// Backups in a row.
 const BACKUPS: usize = 10;
 /// Checkouts that end between two of them.
-const ENDS_BETWEEN: usize = 12;
+const ENDS_BETWEEN: u64 = 12;
 /// Judged in each of them, at least.
 const JUDGED: usize = 100;
 const PARTICIPANTS: [&str; 5] = ["order", "account", "inventory", "points", "gateway"];

@@ -4,21 +4,24 @@
 
 mod amends;
 mod cut;
-#[path = "../recovery/draw.rs"]
-mod draw;
-#[path = "../recovery/load.rs"]
-mod load;
-#[path = "../recovery/market.rs"]
-mod market;
 mod provider;
 mod refusals;
 mod rejoin;
 mod site;
-#[path = "../recovery/witness.rs"]
-mod witness;
 
 /// Tests with a load of their own hold it: the machine is for one of them at a time.
 static LOADED: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+/// Set this to the printed seed to draw the same again.
+const SEED: &str = "AMENDS_TEST_SEED";
+
+/// The seed of this run: a new one unless it was asked for.
+fn seed() -> u64 {
+    match std::env::var(SEED) {
+        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{SEED}={text} is no number")),
+        Err(_) => amends_chaos::fresh_seed(),
+    }
+}
 
 /// Says something even when the test passes.
 fn tell(line: &str) {

@@ -6,7 +6,7 @@ use amends_checkers::Invariant;
 use amends_stack::{CoordinatorChoice, Role};
 
 /// Checkouts that end before the backup, and many more after it.
-const ENDS: (usize, usize) = (20, 90);
+const ENDS: (u64, u64) = (20, 90);
 /// Open at the moment of the backup, all of them before their charge.
 const OPEN: usize = 40;
 

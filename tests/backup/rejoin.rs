@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use tokio::time::Instant;
 
 /// Checkouts that end before the backup, and again after it.
-const ENDS: usize = 40;
+const ENDS: u64 = 40;
 /// Open at the moment of the backup, at least.
 const OPEN: usize = 40;
 /// Orders whose acknowledgement the restore lost, placed anew.
@@ -117,9 +117,9 @@ async fn restore(dtm: Dtm, backup: &Path, old_data: &Path) -> PathBuf {
 /// Every gid that was acknowledged before the backup is there and final, and its request names it again.
 async fn acknowledged_is_there(site: &Site, acknowledged: &BTreeMap<u64, String>) {
     for (number, gid) in acknowledged {
-        let now = site.load.get(gid).await;
+        let now = site.load.get(gid).await.must("an answer");
         assert!(now.finished_at.is_some(), "order {number}, {gid}: {:?}", now.status());
-        let again = site.load.start(*number).await;
+        let again = site.load.start(*number).await.must("an answer");
         assert_eq!((&again.gid, again.existing), (gid, true), "order {number} was started again");
     }
 }
@@ -173,14 +173,14 @@ async fn sound(site: &Site, dtm: Dtm) {
 async fn lost_orders_can_be_placed_again(site: &Site, lost: impl Iterator<Item = (u64, String)>) {
     let mut placed = Vec::new();
     for (number, gid) in lost.take(AGAIN) {
-        let again = site.load.start(number).await;
+        let again = site.load.start(number).await.must("an answer");
         assert_ne!(again.gid, gid);
         placed.push(again.gid);
     }
     assert_eq!(placed.len(), AGAIN, "too little was lost");
     site.all_end().await;
     for gid in placed {
-        let end = site.load.get(&gid).await.status();
+        let end = site.load.get(&gid).await.must("an answer").status();
         assert!(matches!(end, Status::Succeeded | Status::Failed), "{gid}: {end:?}");
     }
 }

@@ -1,7 +1,7 @@
 //! A system on a data folder with clients that keep ordering, until all of it is killed at once. Knows no backup.
 use crate::amends::AMENDS;
-use crate::load::Load;
-use crate::{draw, market, tell};
+use crate::{seed, tell};
+use amends_chaos::{Load, Settings};
 use amends_checkers::{Report, Targets};
 use amends_dtm::client::{DtmClient, DtmEndpoints, DtmStatus};
 use amends_proto::amends::v1::transactions_client::TransactionsClient;
@@ -43,10 +43,10 @@ pub struct Site {
 impl Site {
     /// A new one, under load.
     pub async fn open(folder: &Path, coordinator: CoordinatorChoice) -> Site {
-        let seed = draw::seed();
+        let seed = seed();
         tell(&format!("seed {seed} (AMENDS_TEST_SEED), {coordinator:?}"));
         let mut site = Site::start(&folder.join("stack"), coordinator, seed, &folder.join("witness")).await;
-        market::open(&site.stack).await;
+        amends_chaos::open_market(&site.stack).await.must("open the market");
         site.clients = site.load.run(CLIENTS);
         site
     }
@@ -55,12 +55,13 @@ impl Site {
     pub async fn start(data: &Path, coordinator: CoordinatorChoice, seed: u64, witness: &Path) -> Site {
         let config = StackConfig::new(AMENDS, data).restarts(Restarts::ByHand).coordinator(coordinator);
         let stack = Stack::start(config.args(Role::Gateway, GATEWAY)).await.must("start the system");
-        let load = Load::new(&stack.address(Role::Orchestrator), seed, witness);
+        let load =
+            Load::new(&stack.address(Role::Orchestrator), &Settings::new(seed), witness).must("begin a load");
         Site { stack, load, seed, clients: JoinSet::new() }
     }
 
     /// Waits until so many more checkouts have ended.
-    pub async fn ends(&self, more: usize) {
+    pub async fn ends(&self, more: u64) {
         let mut progress = self.load.progress();
         let enough = progress.borrow().ended + more;
         let ended = progress.wait_for(|now| now.ended >= enough);
@@ -70,7 +71,7 @@ impl Site {
     /// Waits until so many are open at once.
     pub async fn opens(&self, count: usize) {
         let mut progress = self.load.progress();
-        let open = progress.wait_for(|now| now.open() >= count);
+        let open = progress.wait_for(|now| now.open >= count);
         assert!(timeout(SOON, open).await.is_ok(), "{}", self.load.stuck().await);
     }
 
@@ -181,6 +182,7 @@ impl Site {
     /// Kills everything, clients too. Gives what DTM had at that moment: the frozen orchestrator tells it nothing more.
     pub async fn kill(self) -> BTreeMap<String, DtmStatus> {
         self.load.stop();
+        assert_eq!(self.load.complaints(), Vec::<String>::new(), "what clients were told");
         self.stack.sigstop(Role::Orchestrator).unwrap();
         let seen = self.dtm_settles().await;
         for role in self.stack.roles() {

@@ -26,6 +26,7 @@ pub use error::ChaosError;
 pub use fault::{Direction, Kind, Link, UnknownKind, Weather};
 pub use html::page;
 pub use load::{Ended, Load, Progress};
+pub use market::open as open_market;
 pub use plan::{Fault, Row, Strike, plan, rows, victims};
 pub use report::{Doubt, Report, Struck};
 pub use run::{Now, Place, run};

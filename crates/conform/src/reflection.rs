@@ -71,11 +71,12 @@ pub(crate) async fn descriptors(
     service: &str,
 ) -> Result<DescriptorPool, ConformError> {
     let symbol = Question::Symbol(service.to_owned());
-    let refused = |status: &Status| match status.code() {
-        Code::NotFound => {
+    let refused = |status: &Status| {
+        if status.code() == Code::NotFound {
             ConformError::Service { name: service.to_owned(), known: "unknown to reflection".to_owned() }
+        } else {
+            ConformError::NoReflection { target: target.to_owned(), what: status.message().to_owned() }
         }
-        _ => ConformError::NoReflection { target: target.to_owned(), what: status.message().to_owned() },
     };
     let (version, first) = match ask(channel, Version::V1, &symbol).await {
         Err(status) if status.code() == Code::Unimplemented => {
@@ -84,10 +85,10 @@ pub(crate) async fn descriptors(
         answer => (Version::V1, answer),
     };
     let mut files = BTreeMap::new();
-    take(&mut files, first.map_err(|status| refused(&status))?);
+    take(&mut files, &first.map_err(|status| refused(&status))?);
     while let Some(missing) = missing_import(&files) {
         let more = ask(channel, version, &Question::File(missing.clone())).await;
-        take(&mut files, more.map_err(|status| refused(&status))?);
+        take(&mut files, &more.map_err(|status| refused(&status))?);
         if !files.contains_key(&missing) {
             let what = format!("it does not give {missing}");
             return Err(ConformError::NoReflection { target: target.to_owned(), what });
@@ -97,7 +98,7 @@ pub(crate) async fn descriptors(
     Ok(DescriptorPool::from_file_descriptor_set(set)?)
 }
 
-fn take(files: &mut BTreeMap<String, FileDescriptorProto>, encoded: Vec<Vec<u8>>) {
+fn take(files: &mut BTreeMap<String, FileDescriptorProto>, encoded: &[Vec<u8>]) {
     let decoded = encoded.iter().filter_map(|bytes| FileDescriptorProto::decode(bytes.as_slice()).ok());
     files.extend(decoded.map(|file| (file.name().to_owned(), file)));
 }

@@ -6,9 +6,12 @@ use crate::form::{Form, Phase};
 use crate::judgement::{Judgement, Stop, by, demand, demand_same_effect, is_ok};
 use crate::session::Session;
 
+/// How a call's words are made to deviate.
+type Change = fn(&mut Words);
+
 pub(super) async fn missing_metadata(session: &Session) -> Judgement {
     let mut codes = Vec::new();
-    let without: [(&str, fn(&mut Words)); 3] = [
+    let without: [(&str, Change); 3] = [
         ("without dtm-gid", |words| words.gid = None),
         ("with an empty dtm-gid", |words| words.gid = Some(String::new())),
         ("without dtm-branch_id", |words| words.branch_id = None),

@@ -30,10 +30,12 @@ const FLAWS: [(Flaw, Rule); 20] = [
 
 /// What a flaw breaks besides the rule that is named for it: it cannot break that one alone.
 fn also(flaw: Flaw) -> &'static [Rule] {
-    match flaw {
-        Flaw::ForgetsAnswers => &[Rule::ConcurrentDuplicates, Rule::SlowCall],
-        Flaw::UndoesTwice => &[Rule::ConcurrentDuplicates],
-        _ => &[],
+    if flaw == Flaw::ForgetsAnswers {
+        &[Rule::ConcurrentDuplicates, Rule::SlowCall]
+    } else if flaw == Flaw::UndoesTwice {
+        &[Rule::ConcurrentDuplicates]
+    } else {
+        &[]
     }
 }
 

@@ -140,31 +140,27 @@ impl Participant {
             return Err(Status::aborted("NO|never"));
         }
         let decide = |row: &Row| self.before_forward(row, &call);
-        match self.flaw {
-            Flaw::LooksThenWrites => {
-                let known = self.with(&call, |row, _| decide(row));
-                tokio::time::sleep(Duration::from_millis(20)).await;
-                known.unwrap_or_else(|| self.with(&call, |row, done| self.take(row, done, &call)))
-            }
-            Flaw::StaysRunning => {
-                let known = self.with(&call, |row, _| {
-                    let known = decide(row);
-                    if known.is_none() {
-                        row.body.clone_from(&call.body);
-                        row.forward = Some(Forward::Running);
-                    }
-                    known
-                });
-                match known {
-                    Some(answer) => answer,
-                    None => {
-                        tokio::time::sleep(SLOW).await;
-                        self.with(&call, |row, done| self.take(row, done, &call))
-                    }
-                }
-            }
-            _ => self.with(&call, |row, done| decide(row).unwrap_or_else(|| self.take(row, done, &call))),
+        if self.is(Flaw::LooksThenWrites) {
+            let known = self.with(&call, |row, _| decide(row));
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            return known.unwrap_or_else(|| self.with(&call, |row, done| self.take(row, done, &call)));
         }
+        if self.is(Flaw::StaysRunning) {
+            let known = self.with(&call, |row, _| {
+                let known = decide(row);
+                if known.is_none() {
+                    row.body.clone_from(&call.body);
+                    row.forward = Some(Forward::Running);
+                }
+                known
+            });
+            if let Some(answer) = known {
+                return answer;
+            }
+            tokio::time::sleep(SLOW).await;
+            return self.with(&call, |row, done| self.take(row, done, &call));
+        }
+        self.with(&call, |row, done| decide(row).unwrap_or_else(|| self.take(row, done, &call)))
     }
 
     /// The answer of a forward call that must not take effect.
