@@ -1,12 +1,13 @@
 //! A reason with its text, and what an effect may fail with; both become a gRPC status here and nowhere else.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use amends_serve::store;
+use prost::Message;
 use sea_orm::DbErr;
 use tonic::{Code, Response, Status};
-use tonic_types::{ErrorDetails, StatusExt as _};
+use tonic_types::pb;
 
 use crate::reason::Reason;
 use crate::verdict::Phase;
@@ -15,6 +16,7 @@ use crate::verdict::Phase;
 const MESSAGE_MAX_BYTES: usize = 256;
 /// `domain` of the `google.rpc.ErrorInfo` detail.
 const DOMAIN: &str = "amends";
+const INFO_TYPE: &str = "type.googleapis.com/google.rpc.ErrorInfo";
 
 /// A reason and a short text for people; never personal data, the coordinator stores it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,11 +57,27 @@ impl Refusal {
 
     pub(crate) fn into_status(self, code: Code) -> Status {
         let message = self.to_string();
-        let facts: HashMap<String, String> =
-            self.facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        let details = ErrorDetails::with_error_info(self.reason.as_str(), DOMAIN, facts);
-        Status::with_error_details(code, message, details)
+        let info = Info {
+            reason: self.reason.as_str().to_owned(),
+            domain: DOMAIN.to_owned(),
+            metadata: self.facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+        };
+        let info = prost_types::Any { type_url: INFO_TYPE.to_owned(), value: info.encode_to_vec() };
+        let details = pb::Status { code: code.into(), message: message.clone(), details: vec![info] };
+        Status::with_details(code, message, details.encode_to_vec().into())
     }
+}
+
+/// `google.rpc.ErrorInfo` whose facts have an order: a refusal and its repeat are the same bytes
+/// (reliability.md §3.1, C14).
+#[derive(Clone, PartialEq, Message)]
+struct Info {
+    #[prost(string, tag = "1")]
+    reason: String,
+    #[prost(string, tag = "2")]
+    domain: String,
+    #[prost(btree_map = "string, string", tag = "3")]
+    metadata: BTreeMap<String, String>,
 }
 
 /// `REASON|text`, cut to 256 bytes.
@@ -177,6 +195,17 @@ mod tests {
         let info = status.get_error_details().error_info().unwrap().clone();
         assert_eq!((status.code(), status.message()), (Code::Aborted, "PSP_DECLINED|no"));
         assert_eq!((info.reason.as_str(), info.metadata["psp_code"].as_str()), ("PSP_DECLINED", "51"));
+    }
+
+    #[test]
+    fn the_same_refusal_is_always_the_same_bytes() {
+        let bytes = || {
+            let facts = ["psp_code", "retriable", "psp", "method"].into_iter();
+            let refusal = Refusal::new(Reason::PspDeclined, "no");
+            let refusal = facts.fold(refusal, |refusal, name| refusal.with(name, "x"));
+            refusal.into_branch_status(Phase::Forward).details().to_vec()
+        };
+        assert!((0..50).all(|_| bytes() == bytes()));
     }
 
     #[test]
