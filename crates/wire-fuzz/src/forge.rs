@@ -117,6 +117,7 @@ mod tests {
     use crate::catalog::Catalog;
     use crate::dice::Dice;
     use crate::samples::Known;
+    use crate::shot::CallShot;
     use std::sync::Arc;
 
     fn forge() -> Forge {
@@ -133,6 +134,16 @@ mod tests {
         };
         assert_eq!(calls(4), calls(4));
         assert_ne!(calls(4), calls(5));
+    }
+
+    #[test]
+    fn no_call_is_much_longer_than_a_message_may_be() {
+        let forge = forge();
+        let mut dice = Dice::new(20_261_122, 0);
+        let method = forge.catalog.method("amends.v1.Transactions/StartSaga").unwrap();
+        let length = |call: &CallShot| call.body.iter().map(|piece| piece.0.len()).sum::<usize>();
+        let longest = (0..3_000).map(|_| length(&forge.call(method, &mut dice))).max().unwrap();
+        assert!((1_048_577..40_000_000).contains(&longest), "{longest}");
     }
 
     #[test]

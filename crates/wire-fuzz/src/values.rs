@@ -7,6 +7,9 @@ use prost_reflect::{
 
 /// How deep messages are filled that hold messages.
 const DEPTH: u32 = 6;
+/// A flood is no longer than this: a little beyond what any message may have. Floods of floods would fill the memory
+/// of the attacker, not of the attacked.
+const FLOOD_BYTES: usize = 1_200_000;
 /// Numbers at which things break.
 const EDGES: [i64; 16] = [
     0,
@@ -121,8 +124,28 @@ fn of_field(field: &FieldDescriptor, dice: &mut Dice, known: &Known, depth: u32)
     let first = one(field, dice, known, depth);
     // Thousands of large ones would only be too large; the same small one is a flood.
     let flood = count > 4;
+    let count = if flood { count.min(FLOOD_BYTES / size(&first).max(1)) } else { count };
     let value = |dice: &mut Dice| if flood { first.clone() } else { one(field, dice, known, depth) };
     Value::List((0..count).map(|_| value(dice)).collect())
+}
+
+/// About how many bytes it takes up; numbers take up few.
+fn size(value: &Value) -> usize {
+    match value {
+        Value::Message(message) => prost::Message::encoded_len(message),
+        Value::String(text) => text.len(),
+        Value::Bytes(bytes) => bytes.len(),
+        Value::Bool(_)
+        | Value::I32(_)
+        | Value::I64(_)
+        | Value::U32(_)
+        | Value::U64(_)
+        | Value::F32(_)
+        | Value::F64(_)
+        | Value::EnumNumber(_)
+        | Value::List(_)
+        | Value::Map(_) => 1,
+    }
 }
 
 fn one(field: &FieldDescriptor, dice: &mut Dice, known: &Known, depth: u32) -> Value {
