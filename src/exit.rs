@@ -1,5 +1,6 @@
 //! How a verb ends: its exit code, and its error as one line or one JSON object. Knows no verb.
 use crate::output::Format;
+use amends_dtm::code_name;
 use amends_proto::amends::v1::Status as GlobalStatus;
 use serde_json::json;
 use std::process::ExitCode;
@@ -84,7 +85,11 @@ impl Told {
             .map(ToString::to_string)
             .chain([text.to_owned()])
             .collect();
-        Told { code: code_name(status.code()), reason: reason.to_owned(), message: context.join(": ") }
+        Told {
+            code: code_name(status.code()).to_owned(),
+            reason: reason.to_owned(),
+            message: context.join(": "),
+        }
     }
 
     fn line(&self) -> String {
@@ -107,18 +112,6 @@ pub fn split_reason(message: &str) -> (&str, &str) {
 
 fn is_reason_byte(byte: u8) -> bool {
     byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_'
-}
-
-/// `FailedPrecondition` → `FAILED_PRECONDITION`, the name on the wire's side.
-fn code_name(code: tonic::Code) -> String {
-    let mut name = String::new();
-    for (at, letter) in format!("{code:?}").char_indices() {
-        if at > 0 && letter.is_ascii_uppercase() {
-            name.push('_');
-        }
-        name.push(letter.to_ascii_uppercase());
-    }
-    name
 }
 
 #[cfg(test)]

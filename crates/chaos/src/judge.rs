@@ -102,11 +102,12 @@ impl Findings {
         if transaction.finished_at.is_none() {
             let attention = transaction.attention.clone().unwrap_or_default();
             let gid = transaction.gid.clone();
-            if attention.cause != IN_DOUBT {
+            if attention.cause == IN_DOUBT {
+                self.in_doubt.push(Doubt { gid, cause: attention.cause, text: attention.text });
+            } else {
                 let status = transaction.status().as_str_name();
                 self.failures.push(format!("{gid} is {status}: {} {}", attention.cause, attention.text));
             }
-            self.in_doubt.push(Doubt { gid, cause: attention.cause, text: attention.text });
         }
         self.transactions.push(transaction);
     }

@@ -10,6 +10,8 @@ use tonic::metadata::{KeyAndValueRef, MetadataMap};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Extensions, Request, Status};
 
+use amends_dtm::code_name;
+
 use crate::error::ConformError;
 
 /// Time to connect.
@@ -67,16 +69,6 @@ impl fmt::Display for Answer {
         let from = if self.is_heard { "" } else { " (made by the caller's side)" };
         write!(out, "{name} `{shown}{cut}`{from}")
     }
-}
-
-/// A code as gRPC spells it.
-pub(crate) fn code_name(code: Code) -> String {
-    let spelled = format!("{code:?}");
-    let letters = spelled.char_indices().flat_map(|(at, letter)| {
-        let gap = (at > 0 && letter.is_ascii_uppercase()).then_some('_');
-        gap.into_iter().chain([letter.to_ascii_uppercase()])
-    });
-    letters.collect()
 }
 
 /// Connects to host:port.

@@ -12,4 +12,4 @@ pub mod plan_mac;
 
 pub use branch::{BranchId, BranchIdError, Op, TransType, UnknownWord};
 pub use gid::{Gid, GidError};
-pub use outcome::Outcome;
+pub use outcome::{Outcome, code_name};

@@ -1,6 +1,8 @@
 //! One thing that is sent to one port, as it can be kept in a file and sent again, and what came of it. Knows no chance
 //! and no network.
+use amends_dtm::code_name;
 use serde::{Deserialize, Serialize};
+use tonic::Code;
 
 /// What is sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,7 +111,7 @@ impl Outcome {
     #[must_use]
     pub fn label(&self) -> String {
         match self {
-            Outcome::Status { code, .. } => code_name(*code),
+            Outcome::Status { code, .. } => named(*code),
             Outcome::Http(status) => format!("http {status}"),
             Outcome::Broken(_) => "reset".to_owned(),
             Outcome::GaveUp => "gave up".to_owned(),
@@ -121,29 +123,10 @@ impl Outcome {
     }
 }
 
-/// The name of a gRPC code on the wire's side.
-fn code_name(code: i32) -> String {
-    const NAMES: [&str; 17] = [
-        "OK",
-        "CANCELLED",
-        "UNKNOWN",
-        "INVALID_ARGUMENT",
-        "DEADLINE_EXCEEDED",
-        "NOT_FOUND",
-        "ALREADY_EXISTS",
-        "PERMISSION_DENIED",
-        "RESOURCE_EXHAUSTED",
-        "FAILED_PRECONDITION",
-        "ABORTED",
-        "OUT_OF_RANGE",
-        "UNIMPLEMENTED",
-        "INTERNAL",
-        "UNAVAILABLE",
-        "DATA_LOSS",
-        "UNAUTHENTICATED",
-    ];
-    let name = usize::try_from(code).ok().and_then(|place| NAMES.get(place));
-    name.map_or_else(|| format!("code {code}"), ToString::to_string)
+/// The name of a gRPC code; a number that is none is told as it came.
+fn named(code: i32) -> String {
+    let known = Code::from_i32(code);
+    if i32::from(known) == code { code_name(known).to_owned() } else { format!("code {code}") }
 }
 
 #[cfg(test)]

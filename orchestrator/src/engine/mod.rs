@@ -31,7 +31,7 @@ pub use feed::Subscription;
 pub use holds::{HeldBack, Holds};
 pub use lanes::{
     AddressError, Hindrance, Lane, LaneBook, LaneChange, LaneError, LaneSettings, LaneView, Lanes, Phase,
-    Reset, SettingsError, code_name,
+    Reset, SettingsError,
 };
 pub use live::{Happened, Live};
 pub use op::{Done, Judgement, Limit, Retry};

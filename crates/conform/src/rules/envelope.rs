@@ -49,7 +49,7 @@ async fn not_served(branch: &Branch<'_>, words: Words, deviation: &str) -> Resul
 
 fn told(mut codes: Vec<Code>) -> String {
     codes.dedup();
-    codes.into_iter().map(crate::wire::code_name).collect::<Vec<String>>().join(", ")
+    codes.into_iter().map(amends_dtm::code_name).collect::<Vec<_>>().join(", ")
 }
 
 pub(super) async fn plan_mac(session: &Session) -> Judgement {

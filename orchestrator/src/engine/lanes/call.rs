@@ -2,13 +2,13 @@
 
 use super::Lane;
 use super::breaker::Sign;
-use amends_dtm::{Outcome, metadata};
+use amends_dtm::{Outcome, code_name, metadata};
 use bytes::{Buf as _, BufMut as _, Bytes};
 use http::uri::PathAndQuery;
 use std::time::Duration;
+use tonic::Status;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::metadata::{MetadataMap, MetadataValue};
-use tonic::{Code, Status};
 
 /// One call to be made.
 #[derive(Debug, Clone)]
@@ -104,30 +104,6 @@ pub fn branch_headers(gid: &str, trans_type: &str, branch_id: &str, op: &str, ma
     headers
 }
 
-/// Name of a code as gRPC spells it.
-#[must_use]
-pub fn code_name(code: Code) -> &'static str {
-    match code {
-        Code::Ok => "OK",
-        Code::Cancelled => "CANCELLED",
-        Code::Unknown => "UNKNOWN",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::NotFound => "NOT_FOUND",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::PermissionDenied => "PERMISSION_DENIED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::Aborted => "ABORTED",
-        Code::OutOfRange => "OUT_OF_RANGE",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::Internal => "INTERNAL",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::DataLoss => "DATA_LOSS",
-        Code::Unauthenticated => "UNAUTHENTICATED",
-    }
-}
-
 /// Sends bytes as they are and ignores the reply's body: any service can be a participant.
 struct RawCodec;
 
@@ -173,6 +149,7 @@ impl Decoder for IgnoringDecoder {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tonic::Code;
 
     #[test]
     fn only_a_participant_that_cannot_or_is_slow_is_ill() {

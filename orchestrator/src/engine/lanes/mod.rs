@@ -20,7 +20,7 @@ mod gate_tests;
 
 pub use book::{LaneBook, LaneChange, LaneError, Reset};
 pub use breaker::Phase;
-pub use call::{Answered, Attempt, branch_headers, code_name};
+pub use call::{Answered, Attempt, branch_headers};
 pub use door::{Admission, Ask, Place};
 pub use gate::Hindrance;
 pub use queue::Turn;
