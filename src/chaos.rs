@@ -219,6 +219,10 @@ fn text(report: &Report, paint: Paint) -> String {
     ];
     rows.extend(report.struck.iter().map(|(kind, victims)| counted(kind, victims)));
     rows.extend(report.ends.iter().map(|(mode, statuses)| counted(mode, statuses)));
+    rows.push(vec![
+        "served again".to_owned(),
+        format!("{:.1} s after a death at most", seconds(report.back_ms)),
+    ]);
     rows.push(vec!["last end".to_owned(), format!("{:.1} s after the faults", seconds(report.final_ms))]);
     rows.push(vec!["quiet".to_owned(), format!("{:.1} s after the faults", seconds(report.quiet_ms))]);
     let latency = report.latency_ms;

@@ -70,8 +70,9 @@ pub async fn run(settings: &Settings) -> Report {
         tell(&format!("{:3} {}: {} open", strike.row.number, strike.row.fault, strike.open));
     }
     tell(&format!(
-        "{} lost and repeated, {:?}, final {} ms and quiet {} ms after the faults, {} ms in all",
-        report.repeated, report.ends, report.final_ms, report.quiet_ms, report.elapsed_ms
+        "{} lost and repeated, {:?}, who died served again within {} ms, final {} ms and quiet {} ms after the faults, \
+         {} ms in all",
+        report.repeated, report.ends, report.back_ms, report.final_ms, report.quiet_ms, report.elapsed_ms
     ));
     let violations = report.checkers.as_ref().map(amends_checkers::Report::violations);
     assert!(report.ok, "{:#?}\n{violations:#?}", report.failures);

@@ -4,6 +4,8 @@ mod arrows;
 mod house;
 mod papers;
 mod planted;
+mod promises;
+mod runs;
 mod safety;
 mod sources;
 mod supply;

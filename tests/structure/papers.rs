@@ -1,7 +1,9 @@
 //! That README, ARCHITECTURE, CHANGELOG, the pages in docs, CI and compose say what the code does: their commands exist
 //! with their flags, their settings are read by somebody, their paths lead somewhere.
+use crate::runs::Targets;
 use crate::{metadata, none, sources};
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::process::Command;
 
 /// What a newcomer types first.
@@ -13,7 +15,7 @@ const ROLES: [&str; 7] = ["order", "account", "inventory", "points", "gateway", 
 
 /// `--help` of one verb, asked for once.
 #[derive(Default)]
-struct Manual(BTreeMap<Vec<String>, Option<String>>);
+pub struct Manual(BTreeMap<Vec<String>, Option<String>>);
 
 impl Manual {
     /// None: there is no such verb.
@@ -24,6 +26,22 @@ impl Manual {
             output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
         });
         page.as_deref()
+    }
+
+    /// Whether a command line can be run as it stands: its verb, flags and values are there, and so is all that the verb
+    /// cannot do without. Given as the words after `amends`; the program itself is asked, and does nothing.
+    pub fn runs(&self, words: &[String]) -> Result<(), String> {
+        let mut asked = Command::new(env!("CARGO_BIN_EXE_amends"));
+        let asked = asked.args(words).arg("--help").output().map_err(|error| error.to_string())?;
+        if !asked.status.success() {
+            let told = String::from_utf8_lossy(&asked.stderr);
+            return Err(told.lines().next().unwrap_or("it is refused").to_owned());
+        }
+        let page = String::from_utf8_lossy(&asked.stdout).into_owned();
+        let usage = page.lines().find(|line| line.starts_with("Usage: ")).unwrap_or_default();
+        let must = usage.split_whitespace().filter(|word| word.starts_with("--"));
+        let missing: Vec<&str> = must.filter(|flag| !words.iter().any(|word| word == flag)).collect();
+        if missing.is_empty() { Ok(()) } else { Err(format!("it lacks {missing:?}")) }
     }
 
     /// What is wrong with a command line, given as the words after `amends`.
@@ -62,13 +80,11 @@ fn compose_lines(text: &str) -> Vec<Vec<String>> {
     words.filter(|words: &Vec<String>| words.first().is_some_and(|first| first == "serve")).collect()
 }
 
-/// The tests that a text tells to run: package and name of `cargo test -p PACKAGE --test NAME`.
-fn named_tests(text: &str) -> BTreeSet<(&str, &str)> {
-    let commands = text.split("cargo test -p ").skip(1).filter_map(|rest| rest.split(['`', '\n']).next());
+/// What a text tells to run with `cargo test`, where it names a target: the words behind that.
+fn test_commands(text: &str) -> Vec<Vec<&str>> {
+    let commands = text.split("cargo test ").skip(1).filter_map(|rest| rest.split(['`', '\n', '#']).next());
     let words = commands.map(|command| command.split_whitespace().collect::<Vec<_>>());
-    words
-        .filter_map(|words| Some((*words.first()?, *words.get(2).filter(|_| words[1] == "--test")?)))
-        .collect()
+    words.filter(|words| ["--test", "--lib"].iter().any(|target| words.contains(target))).collect()
 }
 
 /// Every word that starts with `AMENDS_`.
@@ -108,6 +124,37 @@ fn text(path: &str) -> String {
     sources::one(path).text
 }
 
+/// Where the links of a text lead to, but for those to other machines.
+fn links(text: &str) -> impl Iterator<Item = &str> {
+    let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    targets.filter(|target| !target.contains("://"))
+}
+
+/// The names under which headings can be linked to.
+fn anchors(text: &str) -> BTreeSet<String> {
+    let kept = |c: &char| c.is_alphanumeric() || "-_ ".contains(*c);
+    let slug =
+        |heading: &str| heading.to_lowercase().chars().filter(kept).collect::<String>().replace(' ', "-");
+    let headings = text.lines().filter(|line| line.starts_with('#'));
+    headings.map(|line| slug(line.trim_start_matches('#').trim())).collect()
+}
+
+/// The links of a paper that lead nowhere.
+fn dead_links(paper: &sources::Source) -> Vec<String> {
+    let folder = sources::root().join(&paper.path).parent().map(PathBuf::from).unwrap_or_default();
+    let is_dead = |link: &&str| {
+        let (path, anchor) = link.split_once('#').unwrap_or((link, ""));
+        let place = folder.join(path);
+        let told = match path {
+            "" => Some(paper.text.clone()),
+            _ if anchor.is_empty() => return !place.exists(),
+            _ => std::fs::read_to_string(place).ok(),
+        };
+        !told.is_some_and(|text| anchors(&text).contains(anchor))
+    };
+    links(&paper.text).filter(is_dead).map(|link| format!("{}: {link} leads nowhere", paper.path)).collect()
+}
+
 #[test]
 fn the_two_commands_are_told_and_run() {
     for paper in ["README.md", "CONTRIBUTING.md", ".ci/run"] {
@@ -132,20 +179,20 @@ fn commands_in_the_papers_exist() {
 
 #[test]
 fn tests_in_the_papers_exist() {
-    let metadata = metadata(&["--no-deps"]);
-    let packages = || metadata["packages"].as_array().into_iter().flatten();
-    let has = |package: &str, test: &str| {
-        let targets =
-            packages().filter(|one| one["name"] == package).flat_map(|one| one["targets"].as_array());
-        targets.flatten().any(|target| target["kind"][0] == "test" && target["name"] == test)
-    };
+    let targets = Targets::of_the_workspace();
+    let mut breaches = Vec::new();
     for sources::Source { path, text } in papers() {
-        let lost: Vec<_> =
-            named_tests(&text).into_iter().filter(|(package, test)| !has(package, test)).collect();
-        assert!(lost.is_empty(), "{path} tells to run what is not there: {lost:?}");
+        let commands = test_commands(&text);
+        assert!(
+            path != "README.md" || commands.len() > 20,
+            "only {} tests are named in {path}",
+            commands.len()
+        );
+        let judged = commands.iter().filter_map(|words| Some((words, targets.run(words).err()?)));
+        breaches
+            .extend(judged.map(|(words, wrong)| format!("{path}: cargo test {}: {wrong}", words.join(" "))));
     }
-    assert!(named_tests(&text("README.md")).len() > 4);
-    assert!(!has("amends", "nothing"));
+    none(&breaches);
 }
 
 /// A DTM server that somebody else starts must be set like those that we start ourselves.
@@ -201,6 +248,23 @@ fn paths_in_the_papers_lead_somewhere() {
 }
 
 #[test]
+fn links_in_the_papers_are_alive() {
+    let all = sources::all();
+    let papers = all.iter().filter(|source| source.path.ends_with(".md"));
+    none(&papers.flat_map(dead_links).collect::<Vec<_>>());
+}
+
+/// A page that nobody links to is read by nobody.
+#[test]
+fn the_readme_leads_to_every_page() {
+    let readme = text("README.md");
+    let linked: BTreeSet<&str> = links(&readme).filter_map(|link| link.split('#').next()).collect();
+    let pages = papers().into_iter().map(|source| source.path).filter(|path| path != "README.md");
+    let unseen: Vec<_> = pages.filter(|path| !linked.contains(path.as_str())).collect();
+    assert!(unseen.is_empty(), "the README does not lead to {unseen:?}");
+}
+
+#[test]
 fn the_code_map_has_every_crate() {
     let map = text("ARCHITECTURE.md");
     let metadata = metadata(&["--no-deps"]);
@@ -229,5 +293,12 @@ fn an_untrue_paper_is_seen() {
     assert_eq!(lines.len(), 1);
     assert_eq!(manual.judge(&lines[0]).len(), 1);
     assert_eq!(paths("see `src/nowhere.rs`, `cargo`, `services/*/src`"), BTreeSet::from(["src/nowhere.rs"]));
+    let told =
+        test_commands("`cargo test -p a --test b c::`, cargo test --workspace\ncargo test -p a --lib # all");
+    assert_eq!(told, [vec!["-p", "a", "--test", "b", "c::"], vec!["-p", "a", "--lib"]]);
     assert_eq!(settings("x AMENDS_COLOUR=1"), BTreeSet::from(["AMENDS_COLOUR"]));
+    let text = "# What it is, now\n[a](#what-it-is-now) [b](#nothing) [c](README.md) [d](nothing.md) [e](README.md#nothing) \
+                [f](https://example.com)"
+        .to_owned();
+    assert_eq!(dead_links(&sources::Source { path: "x.md".to_owned(), text }).len(), 3);
 }

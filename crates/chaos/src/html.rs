@@ -63,6 +63,7 @@ fn figures(report: &Report) -> String {
         ("coordinator".to_owned(), report.coordinator.clone()),
         ("acknowledged".to_owned(), report.acknowledged.to_string()),
         ("acknowledgements lost, and given when repeated".to_owned(), report.repeated.to_string()),
+        ("served again after a death, at most".to_owned(), seconds(report.back_ms)),
         ("last end after all faults".to_owned(), seconds(report.final_ms)),
         ("quiet after all faults".to_owned(), seconds(report.quiet_ms)),
         ("all of it".to_owned(), seconds(report.elapsed_ms)),

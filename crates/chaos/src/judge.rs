@@ -1,7 +1,7 @@
 //! What must hold once all faults are over: everything ends, what was acknowledged is there, no invariant is broken.
 //! Knows no fault.
 use crate::load::Load;
-use crate::report::Doubt;
+use crate::report::{Doubt, Struck};
 use amends_checkers::{Quiet, Targets};
 use amends_proto::amends::v1::GlobalTransaction;
 use amends_stack::{Role, Stack};
@@ -13,6 +13,9 @@ use tokio::task::JoinSet;
 
 /// Everything is final this long after the last fault.
 pub const SOON: Duration = Duration::from_secs(60);
+/// A process that died serves again within this, from its death on. A debug build on a machine that others use, too, may
+/// take three times as long.
+const BACK: Duration = Duration::from_secs(if cfg!(debug_assertions) { 30 } else { 10 });
 /// The one reason for which a global transaction may stay open.
 const IN_DOUBT: &str = "payment_in_doubt";
 /// Repetitions at one time.
@@ -31,6 +34,13 @@ pub struct Findings {
     pub snapshot: Option<amends_checkers::Snapshot>,
     /// What is wrong.
     pub failures: Vec<String>,
+}
+
+/// What is wrong with how soon those who died served again.
+pub fn all_came_back(strikes: &[Struck]) -> Vec<String> {
+    let late = strikes.iter().filter(|struck| u128::from(struck.back_ms) > BACK.as_millis());
+    late.map(|struck| format!("{}: it served again only after {} ms", struck.row.fault, struck.back_ms))
+        .collect()
 }
 
 /// Waits until no client waits for an end any more.
@@ -137,4 +147,23 @@ pub fn told(error: &dyn std::error::Error) -> String {
         cause = deeper.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Fault;
+    use crate::report::struck;
+    use std::time::SystemTime;
+
+    #[test]
+    fn who_serves_again_too_late_is_told() {
+        let struck = |before: SystemTime| {
+            struck(1, 0, Fault::Kill(Role::Order), Duration::ZERO, (before, SystemTime::now()))
+        };
+        let now = SystemTime::now();
+        let told = all_came_back(&[struck(now), struck(now - BACK - Duration::from_secs(1))]);
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].starts_with("kill order: it served again only after "), "{told:?}");
+    }
 }

@@ -32,6 +32,8 @@ pub struct Report {
     pub strikes: Vec<Struck>,
     /// Counts by mode, then by status.
     pub ends: BTreeMap<String, BTreeMap<String, usize>>,
+    /// The longest that a process took from its death until it served again; 0 = none died.
+    pub back_ms: u64,
     /// From the moment when all faults were off until the last end; 0 = all had ended before.
     pub final_ms: u64,
     /// From the moment when all faults were off until nothing moved any more, at the coordinator either.
@@ -63,6 +65,8 @@ pub struct Struck {
     pub at_ms: u64,
     /// Until processes were well again.
     pub took_ms: u64,
+    /// From a death, the last one where there were two, until the process served again; 0 where nobody died.
+    pub back_ms: u64,
     /// Global transactions that were open when it struck, by history.
     pub open: usize,
     /// Its kind.
@@ -173,7 +177,17 @@ pub fn struck(
         Fault::Network(.., ms) => ms,
         Fault::Kill(_) | Fault::Stop(..) | Fault::Pair(..) | Fault::Recovery(..) => 0,
     };
-    Struck { row, at_ms: millis(at), took_ms, open: 0, kind: fault.kind(), weather_ms, between }
+    let back_ms = back_ms(fault, took_ms);
+    Struck { row, at_ms: millis(at), took_ms, back_ms, open: 0, kind: fault.kind(), weather_ms, between }
+}
+
+fn back_ms(fault: Fault, took_ms: u64) -> u64 {
+    match fault {
+        Fault::Kill(_) | Fault::Pair(..) => took_ms,
+        // So much later it died again.
+        Fault::Recovery(_, again_ms) => took_ms.saturating_sub(again_ms),
+        Fault::Stop(..) | Fault::Network(..) => 0,
+    }
 }
 
 /// How many were open while the blow fell, by history.
@@ -214,6 +228,7 @@ impl Report {
             struck: BTreeMap::new(),
             strikes: Vec::new(),
             ends: BTreeMap::new(),
+            back_ms: 0,
             final_ms: 0,
             quiet_ms: 0,
             elapsed_ms: 0,
@@ -243,6 +258,14 @@ mod tests {
         let ends: Vec<Ended> = (1..=200).rev().map(end).collect();
         assert_eq!(Latency::of(&ends), Latency { p50: 101, p99: 199, max: 200 });
         assert_eq!(Latency::of(&[]), Latency::default());
+    }
+
+    #[test]
+    fn who_died_twice_is_back_from_its_second_death() {
+        let (role, other) = (amends_stack::Role::Order, amends_stack::Role::Psp);
+        let faults =
+            [Fault::Kill(role), Fault::Pair(role, other), Fault::Recovery(role, 300), Fault::Stop(role, 900)];
+        assert_eq!(faults.map(|fault| back_ms(fault, 1_000)), [1_000, 1_000, 700, 0]);
     }
 
     #[test]

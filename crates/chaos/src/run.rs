@@ -71,6 +71,7 @@ pub async fn run(settings: &Settings, place: &Place, now: &watch::Sender<Now>) -
     let off = (Instant::now(), SystemTime::now());
     doing(now, "waiting for quiet");
     let mut failures: Vec<String> = struck.err().into_iter().collect();
+    failures.extend(judge::all_came_back(&strikes));
     failures.extend(judge::all_end(&load, clients).await.err());
     let targets = judge::targets(&stack).await?;
     failures.extend(judge::comes_to_rest(&targets).await.err());
@@ -101,6 +102,7 @@ fn config(settings: &Settings, place: &Place) -> StackConfig {
 
 fn fill(report: &mut Report, findings: &Findings, strikes: Vec<Struck>, load: &Load) {
     report.struck = report::by_victim(&strikes);
+    report.back_ms = strikes.iter().map(|struck| struck.back_ms).max().unwrap_or(0);
     let counted =
         |struck: Struck| Struck { open: report::open_at(&findings.transactions, struck.between), ..struck };
     report.strikes = strikes.into_iter().map(counted).collect();

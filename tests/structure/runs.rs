@@ -1,0 +1,138 @@
+//! Which tests `cargo test` would run for the words behind it, as far as the sources tell: packages and targets as Cargo
+//! knows them, tests by their attribute or by the macro that makes them. Compiles and runs nothing.
+use crate::{metadata, sources};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// The macro that makes tests of its cases.
+const CASES: &str = "on_every_store!";
+
+/// The test targets of all packages: by package and by the words that choose one, its first source file.
+pub struct Targets(BTreeMap<(String, String), PathBuf>);
+
+impl Targets {
+    /// What `cargo metadata` tells.
+    pub fn of_the_workspace() -> Targets {
+        let metadata = metadata(&["--no-deps"]);
+        let mut targets = BTreeMap::new();
+        for package in metadata["packages"].as_array().into_iter().flatten() {
+            for target in package["targets"].as_array().into_iter().flatten() {
+                let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+                let words = match target["kind"][0].as_str() {
+                    Some("test") => format!("--test {}", text(&target["name"])),
+                    Some("lib") => "--lib".to_owned(),
+                    // Programs, examples and build scripts.
+                    Some(_) | None => continue,
+                };
+                targets.insert((text(&package["name"]), words), text(&target["src_path"]).into());
+            }
+        }
+        Targets(targets)
+    }
+
+    /// The tests that `cargo test` with these words runs; an error where that is none, or not to be told.
+    pub fn run(&self, words: &[&str]) -> Result<Vec<String>, String> {
+        let words = words.strip_prefix(&["--release"]).unwrap_or(words);
+        let words = words.strip_suffix(&["--", "--nocapture"]).unwrap_or(words);
+        let (package, target, filter) = match words {
+            ["-p", package, "--test", name, filter @ ..] => (package, format!("--test {name}"), filter),
+            ["-p", package, "--lib", filter @ ..] => (package, "--lib".to_owned(), filter),
+            _ => return Err("it names no target".to_owned()),
+        };
+        let Some(source) = self.0.get(&((*package).to_owned(), target)) else {
+            return Err("there is no such target".to_owned());
+        };
+        let mut tests = Vec::new();
+        collect(source, "", true, &mut tests);
+        match filter {
+            [] => {}
+            [filter] => tests.retain(|test| test.contains(filter)),
+            _ => return Err("cargo takes one filter".to_owned()),
+        }
+        if tests.is_empty() { Err("no test fits it".to_owned()) } else { Ok(tests) }
+    }
+}
+
+/// The tests of a source file and of its modules, each with the path of its module.
+fn collect(source: &Path, module: &str, is_root: bool, tests: &mut Vec<String>) {
+    let Ok(text) = std::fs::read_to_string(source) else { return };
+    tests.extend(tests_in(&text).into_iter().map(|test| format!("{module}{test}")));
+    let folder = source.parent().unwrap_or(sources::root());
+    let named_after = source.file_stem().map(|stem| folder.join(stem)).unwrap_or_default();
+    let own = if is_root || source.ends_with("mod.rs") { folder } else { &named_after };
+    for (name, path) in modules(&text) {
+        let places = match path {
+            Some(path) => vec![folder.join(path)],
+            None => vec![own.join(format!("{name}.rs")), own.join(name).join("mod.rs")],
+        };
+        if let Some(place) = places.iter().find(|place| place.is_file()) {
+            collect(place, &format!("{module}{name}::"), false, tests);
+        }
+    }
+}
+
+/// The modules that a source declares, with the path where it names one.
+fn modules(text: &str) -> Vec<(&str, Option<&str>)> {
+    let mut modules = Vec::new();
+    let mut path = None;
+    for line in text.lines().map(str::trim) {
+        if let Some(named) = line.strip_prefix("#[path = \"") {
+            path = named.strip_suffix("\"]");
+        } else if !line.starts_with("#[") {
+            let declared = line.strip_suffix(';').and_then(|line| line.rsplit_once("mod "));
+            if let Some((_, name)) =
+                declared.filter(|(before, _)| before.is_empty() || before.starts_with("pub"))
+            {
+                modules.push((name, path));
+            }
+            path = None;
+        }
+    }
+    modules
+}
+
+/// The names of the tests in a source: functions with an attribute that says so, and the cases of [`CASES`].
+fn tests_in(text: &str) -> Vec<String> {
+    let mut tests = Vec::new();
+    let mut is_test = false;
+    for line in text.lines().map(str::trim) {
+        if line.starts_with("#[") {
+            is_test |= line.starts_with("#[test]") || line.starts_with("#[tokio::test");
+        } else if let Some((_, rest)) = line.split_once("fn ").filter(|_| is_test) {
+            tests.extend(rest.split('(').next().map(ToOwned::to_owned));
+            is_test = false;
+        }
+    }
+    let cases = text.split_once(CASES).filter(|(before, _)| before.ends_with('\n'));
+    let cases = cases.and_then(|(_, rest)| rest.split(['}', ')']).next()).unwrap_or_default();
+    let names = cases.split([',', '\n', '{', '(']).map(str::trim).filter(|name| !name.is_empty());
+    tests.extend(names.map(ToOwned::to_owned));
+    tests
+}
+
+#[test]
+fn tests_are_found_where_they_are() {
+    let targets = Targets::of_the_workspace();
+    let run = |words: &str| targets.run(&words.split(' ').collect::<Vec<_>>());
+    let own = run("--release -p amends --test structure runs:: -- --nocapture");
+    assert_eq!(own, Ok(vec!["runs::tests_are_found_where_they_are".to_owned()]));
+    let shared = run("-p amends-orchestrator --test engine_embedded a_saga_succeeds_and_dtm_agrees");
+    assert_eq!(shared, Ok(vec!["deeds::a_saga_succeeds_and_dtm_agrees".to_owned()]));
+    let made = run("-p amends-orchestrator --test history an_acknowledged_append_is_there_after_reopening");
+    assert_eq!(made.map(|tests| tests.len()), Ok(1));
+    let inline = run("-p amends-chaos --lib what_was_seen_is_in_the_file_and_a_used_file_is_refused");
+    assert_eq!(inline.map(|tests| tests.len()), Ok(1));
+    for nothing in
+        ["-p amends", "-p amends --test structure no_such_test", "-p amends --test structure one two"]
+    {
+        assert!(run(nothing).is_err(), "{nothing}");
+    }
+    assert_eq!(
+        modules("mod a;\n#[path = \"../b.rs\"]\n#[allow(x)]\nmod b;\npub mod c;\nuse mod_d;"),
+        [("a", None), ("b", Some("../b.rs")), ("c", None)]
+    );
+    assert_eq!(
+        tests_in("#[test]\n#[allow(x)]\nfn one() {\nfn two() {\non_every_store! {\n  three,\n  four,\n}"),
+        ["one", "three", "four"]
+    );
+}
