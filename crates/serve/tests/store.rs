@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 use amends_serve::store::{Store, StoreError, is_locked};
-use sea_orm::{ConnectionTrait, Statement};
+use sea_orm::{ConnectionTrait, DbBackend, Statement};
 
 async fn open(folder: &tempfile::TempDir) -> Store {
     Store::open(&format!("sqlite://{}/private/t.db", folder.path().display())).await.unwrap()
@@ -56,6 +56,57 @@ async fn a_transaction_that_is_dropped_leaves_nothing() {
     tx.execute_unprepared("INSERT INTO t VALUES (1)").await.unwrap();
     drop(tx);
     assert_eq!(number(store.writer(), "SELECT COUNT(*) FROM t").await, 0);
+}
+
+/// A disk without room for one more page, without a disk: SQLite says the same of a file that may not grow.
+#[tokio::test]
+async fn a_store_that_was_full_begins_and_ends_transactions_as_before() {
+    const BIG: &str = "INSERT INTO t VALUES (randomblob(100000))";
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder).await;
+    store.writer().execute_unprepared("CREATE TABLE t (n BLOB)").await.unwrap();
+    store.writer().execute_unprepared("PRAGMA max_page_count = 3").await.unwrap();
+    let tx = store.begin().await.unwrap();
+    let full = tx.execute_unprepared(BIG).await.unwrap_err();
+    assert!(full.to_string().contains("full"), "{full}");
+    drop(tx);
+    store.writer().execute_unprepared("PRAGMA max_page_count = 1000").await.unwrap();
+    let tx = store.begin().await.unwrap();
+    tx.execute_unprepared(BIG).await.unwrap();
+    drop(tx);
+    // Nothing of it is left open, which would lock out everybody else.
+    let tx = store.transaction().await.unwrap();
+    tx.commit().await.unwrap();
+    let tx = store.begin().await.unwrap();
+    tx.execute_unprepared(BIG).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(number(store.reader(), "SELECT COUNT(*) FROM t").await, 1);
+}
+
+#[tokio::test]
+async fn what_follows_a_full_disk_in_a_local_transaction_is_not_done_outside_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder).await;
+    store.writer().execute_unprepared("CREATE TABLE t (n BLOB)").await.unwrap();
+    let raw = |sql: &str| Statement::from_string(DbBackend::Sqlite, sql);
+    let (small, big) =
+        (raw("INSERT INTO t VALUES (x'00')"), raw("INSERT INTO t VALUES (randomblob(100000))"));
+
+    let tx = store.transaction().await.unwrap();
+    // It answers with a row, which is taken for an error; it counts all the same.
+    tx.statement(raw("PRAGMA max_page_count = 3")).await.unwrap_err();
+    tx.statement(small.clone()).await.unwrap();
+    let full = tx.statement(big.clone()).await.unwrap_err();
+    assert!(full.to_string().contains("full"), "{full}");
+    tx.statement(small.clone()).await.unwrap_err();
+    tx.commit().await.unwrap_err();
+    assert_eq!(number(store.reader(), "SELECT COUNT(*) FROM t").await, 0);
+
+    let tx = store.transaction().await.unwrap();
+    tx.statement(raw("PRAGMA max_page_count = 1000")).await.unwrap_err();
+    tx.statement(big).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(number(store.reader(), "SELECT COUNT(*) FROM t").await, 1);
 }
 
 #[tokio::test]

@@ -24,6 +24,21 @@ pub(super) fn refused(error: rusqlite::Error) -> DbErr {
     DbErr::Exec(RuntimeErr::SqlxError(sqlx::Error::Database(Box::new(refusal)).into()))
 }
 
+/// The disk failed, and not only by being full: what of the last write is on it, nobody knows.
+pub(super) fn is_disk(error: &DbErr) -> bool {
+    sqlite_code(error).is_some_and(|code| {
+        matches!(code, ffi::SQLITE_IOERR | ffi::SQLITE_CANTOPEN | ffi::SQLITE_CORRUPT | ffi::SQLITE_NOTADB)
+    })
+}
+
+/// Primary result code.
+fn sqlite_code(error: &DbErr) -> Option<i32> {
+    const PRIMARY_CODE: i32 = 0xff;
+    let DbErr::Exec(RuntimeErr::SqlxError(error)) = error else { return None };
+    let code = error.as_database_error().and_then(DatabaseError::code)?;
+    Some(code.parse::<i32>().ok()? & PRIMARY_CODE)
+}
+
 /// An error that is not SQLite's.
 pub(super) fn broken(what: String) -> DbErr {
     DbErr::Exec(RuntimeErr::Internal(what))

@@ -5,6 +5,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use sea_orm::sqlx::Connection;
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{ConnectOptions, Database, DatabaseConnection};
 
@@ -58,6 +59,12 @@ async fn connect(path: &Path, access: Access) -> Result<DatabaseConnection, Stor
         .max_lifetime(None)
         .test_before_acquire(false)
         .sqlx_logging(false);
+    // On a full disk SQLite takes a transaction back by itself. The attempt to do so again fails, and the pool believes ever
+    // after that one is open: the next would be a savepoint in it, whose rollback leaves the file locked.
+    options.map_sqlx_sqlite_before_acquire(|connection, _| {
+        let well = !Connection::is_in_transaction(connection);
+        Box::pin(std::future::ready(Ok(well)))
+    });
     let path = path.to_owned();
     options.map_sqlx_sqlite_opts(move |_| file_options(&path, access));
     Ok(Database::connect(options).await?)
