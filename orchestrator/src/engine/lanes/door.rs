@@ -5,13 +5,14 @@ use super::breaker::Sign;
 use super::call::Answered;
 use super::gate::{Asked, Figures, Gate, Hindrance, Pass};
 use super::queue::{Ticket, Turn};
+use super::rate::Rate;
 use super::settings::LaneSettings;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, Semaphore, oneshot};
 use tokio::time::Instant;
 
 /// Who wants to make a call, and which of an op's calls it is.
@@ -31,6 +32,9 @@ pub struct Door {
     state: Mutex<State>,
     began: Instant,
     sooner: Notify,
+    leaving: Mutex<Rate>,
+    /// Who leaves next, in the order in which they came.
+    row: Semaphore,
 }
 
 #[derive(Debug)]
@@ -61,7 +65,13 @@ impl Door {
     #[must_use]
     pub fn new(settings: LaneSettings) -> Arc<Self> {
         let state = State { gate: Gate::new(settings, Duration::ZERO), opens_at: None, is_watched: false };
-        Arc::new(Self { state: Mutex::new(state), began: Instant::now(), sooner: Notify::new() })
+        Arc::new(Self {
+            state: Mutex::new(state),
+            began: Instant::now(),
+            sooner: Notify::new(),
+            leaving: Mutex::new(Rate::new(settings.rate, Duration::ZERO)),
+            row: Semaphore::new(1),
+        })
     }
 
     /// In at once, or a place before the door.
@@ -81,6 +91,9 @@ impl Door {
     /// Other settings from now on.
     pub fn set(self: &Arc<Self>, settings: LaneSettings) {
         let mut state = self.lock();
+        if state.gate.settings().rate != settings.rate {
+            *self.leaving() = Rate::new(settings.rate, self.now());
+        }
         state.gate.set(settings, self.now());
         self.let_in(state);
     }
@@ -160,6 +173,10 @@ impl Door {
         state.opens_at
     }
 
+    fn leaving(&self) -> MutexGuard<'_, Rate> {
+        self.leaving.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn now(&self) -> Duration {
         self.began.elapsed()
     }
@@ -170,6 +187,20 @@ impl Door {
 }
 
 impl Admission {
+    /// Returns when the call may be made: at once, unless many were let in evenly and then held up together, as by a
+    /// commit that took long. They must not come to the participant as one crowd (the lane's rate).
+    pub async fn leave(&self) {
+        // The semaphore is never closed.
+        let _first = self.door.row.acquire().await;
+        loop {
+            let taken = self.door.leaving().take(self.door.now());
+            match taken {
+                Ok(()) => return,
+                Err(then) => tokio::time::sleep_until(self.door.began + then).await,
+            }
+        }
+    }
+
     /// The call was made: what came of it, and how long it took.
     pub fn ended(mut self, answered: &Answered, took: Duration) {
         if let Some(pass) = self.pass.take() {
@@ -215,4 +246,52 @@ fn hash(gid: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     gid.hash(&mut hasher);
     hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn those_who_were_held_up_together_do_not_leave_as_a_crowd() {
+        const RATE: usize = 50;
+        let settings = "concurrency=200,rate=50".parse().unwrap();
+        let door = Door::new(settings);
+        let mut admitted = Vec::new();
+        while admitted.len() < 2 * RATE {
+            let gid = admitted.len().to_string();
+            let ask = Ask { definition: "d", gid: &gid, turn: Turn::First };
+            admitted.push(match door.ask(&ask) {
+                Ok(admission) => admission,
+                Err(place) => place.await,
+            });
+        }
+        // All of them wait for one commit until now.
+        let mut left = Vec::new();
+        for admission in &admitted {
+            admission.leave().await;
+            left.push(door.now());
+        }
+        for (first, began) in left.iter().enumerate() {
+            let within = left[first..].iter().filter(|at| **at < *began + Duration::from_secs(1)).count();
+            assert!(within <= RATE, "{within} left within a second");
+        }
+        assert!(left[left.len() - 1] - left[0] < Duration::from_secs(3), "{left:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_was_not_held_up_leaves_at_once() {
+        let door = Door::new("rate=20".parse().unwrap());
+        for gid in 0..60 {
+            let gid = gid.to_string();
+            let ask = Ask { definition: "d", gid: &gid, turn: Turn::First };
+            let admission = match door.ask(&ask) {
+                Ok(admission) => admission,
+                Err(place) => place.await,
+            };
+            let admitted = door.now();
+            admission.leave().await;
+            assert_eq!(door.now(), admitted);
+        }
+    }
 }

@@ -15,7 +15,7 @@ pub(super) use limits::is_payment;
 pub(super) use outcome::last_try;
 pub use policy::{Done, Judgement, Limit, Retry};
 
-use super::lanes::{Answered, Turn};
+use super::lanes::{Admission, Answered, Turn};
 use super::{Engine, Happened, Live, Rule};
 use crate::history::{AppendError, Fact, Renewed, State, Verdict};
 use crate::plan::{Mode, OpRef};
@@ -93,6 +93,7 @@ impl Engine {
     ) -> Answered {
         let run = Run { attempt, turn: Turn::Retry, ..Run::new(self, live, at) };
         let Some(admission) = run.room_in_time().await else { return Answered::no_room() };
+        leave(admission.as_ref()).await;
         let called = Instant::now();
         let answered = run.call(Begun { time_us: 0, durable: true }).await.0;
         if let Some(admission) = admission {
@@ -213,6 +214,7 @@ impl<'a> Run<'a> {
                 return not_begun.map(|_| Next::Again(Duration::ZERO, Rule::Interval));
             }
         };
+        leave(admission.as_ref()).await;
         // Whoever has no right to go on any more makes no call; another replica does.
         if !self.engine.tenure().holds() {
             return Err(AppendError::Closed);
@@ -247,6 +249,13 @@ impl<'a> Run<'a> {
 
     fn started(&self, time_us: i64) -> Happened {
         Happened { time_us: Some(time_us), fact: Fact::AttemptStarted { at: self.at, attempt: self.attempt } }
+    }
+}
+
+/// Where the participant has a lane, its rate is kept at the call itself, too.
+async fn leave(admission: Option<&Admission>) {
+    if let Some(admission) = admission {
+        admission.leave().await;
     }
 }
 
