@@ -3,6 +3,7 @@
 use crate::engine::{Answer, Engine, RelayCall, RelayError};
 use crate::history::bounded;
 use crate::replica;
+use amends_crash_points::{Place, around};
 use amends_dtm::{BranchId, Op, metadata};
 use amends_proto::amends::v1::relay_server::Relay;
 use amends_proto::amends::v1::{RunRequest, RunResponse};
@@ -31,7 +32,7 @@ impl Relay for RelayService {
         let engine = Arc::clone(&self.engine);
         // The task outlives a caller that gives up.
         let answer = tokio::spawn(async move {
-            let answer = engine.relay(&call).await;
+            let answer = around!(Place::Relay, engine.relay(&call).await);
             (answer, call)
         });
         let (answer, call) =

@@ -33,8 +33,12 @@ impl Targets {
     /// The tests that `cargo test` with these words runs; an error where that is none, or not to be told.
     pub fn run(&self, words: &[&str]) -> Result<Vec<String>, String> {
         let words = words.strip_prefix(&["--release"]).unwrap_or(words);
-        let words = words.strip_suffix(&["--", "--nocapture"]).unwrap_or(words);
-        let (package, target, filter) = match words {
+        let mut words = words.strip_suffix(&["--", "--nocapture"]).unwrap_or(words).to_vec();
+        // A feature says whether a target is built, not what is in it.
+        if let Some(at) = words.iter().position(|word| *word == "--features") {
+            words.drain(at..words.len().min(at + 2));
+        }
+        let (package, target, filter) = match words.as_slice() {
             ["-p", package, "--test", name, filter @ ..] => (package, format!("--test {name}"), filter),
             ["-p", package, "--lib", filter @ ..] => (package, "--lib".to_owned(), filter),
             _ => return Err("it names no target".to_owned()),
@@ -122,6 +126,8 @@ fn tests_are_found_where_they_are() {
     assert_eq!(made.map(|tests| tests.len()), Ok(1));
     let inline = run("-p amends-chaos --lib what_was_seen_is_in_the_file_and_a_used_file_is_refused");
     assert_eq!(inline.map(|tests| tests.len()), Ok(1));
+    let featured = run("-p amends --features crash-points --test crash_points -- --nocapture");
+    assert_eq!(featured.map(|tests| tests.len()), Ok(1));
     for nothing in
         ["-p amends", "-p amends --test structure no_such_test", "-p amends --test structure one two"]
     {

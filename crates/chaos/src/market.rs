@@ -39,7 +39,7 @@ enum Twist {
     NoPoints,
 }
 
-/// Twists in percent: a third of the orders has one that decides its end, a third a slow card.
+/// Twists in percent: a third of the orders has one that decides its end, a third a card that takes its time.
 fn twist(draw: &mut Draw) -> Twist {
     match draw.below(100) {
         0..10 => Twist::Card("tok_decline"),
@@ -48,7 +48,9 @@ fn twist(draw: &mut Draw) -> Twist {
         20..22 => Twist::Card("tok_5xx_after_charge"),
         22..29 => Twist::SoldOut,
         29..34 => Twist::NoPoints,
-        34..70 => Twist::Card("tok_slow_300ms"),
+        34..62 => Twist::Card("tok_slow_300ms"),
+        62..67 => Twist::Card("tok_processing_800ms"),
+        67..70 => Twist::Card("tok_query_unknown_1"),
         _ => Twist::None,
     }
 }

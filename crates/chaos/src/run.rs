@@ -21,7 +21,7 @@ const STUCK: Duration = Duration::from_secs(40);
 const ENDS_BETWEEN: u64 = 7;
 
 /// The PSP and the gateway lose patience sooner than in earnest, so that unknown outcomes fit into a run.
-const GATEWAY: [&str; 6] = [
+pub const IMPATIENT_GATEWAY: [&str; 6] = [
     "--psp-timeout-ms",
     "1000",
     "--query-schedule",
@@ -96,7 +96,7 @@ fn config(settings: &Settings, place: &Place) -> StackConfig {
     config
         .restarts(Restarts::ByHand)
         .coordinator(settings.coordinator)
-        .args(Role::Gateway, GATEWAY)
+        .args(Role::Gateway, IMPATIENT_GATEWAY)
         .args(Role::Psp, ["--seed", &settings.seed.to_string(), "--profile", &settings.psp_profile])
 }
 

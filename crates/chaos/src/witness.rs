@@ -1,7 +1,7 @@
 //! What a client was told: each acknowledged gid with its request, written down outside the system before the client
 //! goes on. Knows nothing of what became of them.
 use crate::error::ChaosError;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -16,6 +16,7 @@ pub struct Witness {
 struct Kept {
     file: File,
     seen: BTreeMap<u64, String>,
+    others: BTreeSet<String>,
 }
 
 impl Witness {
@@ -25,7 +26,10 @@ impl Witness {
     /// There is such a file, or it cannot be made.
     pub fn new(path: &Path) -> Result<Witness, ChaosError> {
         let file = File::create_new(path).map_err(ChaosError::file(path))?;
-        Ok(Witness { path: path.to_owned(), kept: Mutex::new(Kept { file, seen: BTreeMap::new() }) })
+        Ok(Witness {
+            path: path.to_owned(),
+            kept: Mutex::new(Kept { file, seen: BTreeMap::new(), others: BTreeSet::new() }),
+        })
     }
 
     /// The order of this number was acknowledged with this gid.
@@ -37,6 +41,17 @@ impl Witness {
         writeln!(kept.file, "{number} {gid}").map_err(ChaosError::file(&self.path))?;
         kept.seen.insert(number, gid.to_owned());
         Ok(())
+    }
+
+    /// Somebody who is no client of the load was told of this gid: whoever judges the load asks no more of it.
+    pub fn saw_other(&self, gid: &str) {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).others.insert(gid.to_owned());
+    }
+
+    /// Gids that others were told of.
+    #[must_use]
+    pub fn others(&self) -> BTreeSet<String> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).others.clone()
     }
 
     /// Everything, by number of the order.

@@ -4,6 +4,7 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use amends_crash_points::{Place, around};
 use amends_serve::store::LocalTransaction;
 use amends_serve::store::Store;
 use futures::{FutureExt as _, TryFutureExt as _, future};
@@ -204,7 +205,9 @@ impl Guard {
                 let row = rows::row(&ticket, ticket.branch.op, Outcome::Running, opened.now_us);
                 rows::keep(opened.tx, vec![row]).await
             }
-            Phase::Confirm | Phase::Undo => opened.tx.commit().await.map_err(NotMade::Store),
+            Phase::Confirm | Phase::Undo => {
+                around!(Place::SecondPhase, opened.tx.commit().await).map_err(NotMade::Store)
+            }
         };
         match kept {
             Ok(()) => Begun::Started { branch: ticket.branch, value },

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use amends_crash_points::{Place, around};
 use amends_serve::store::{LocalTransaction, Reads as _, is_taken};
 use prost::Message;
 use sea_orm::ActiveValue::Set;
@@ -198,7 +199,7 @@ async fn keep(
         created_at_us: Set(now_us),
     };
     match tx.run(Entity::insert(row)).await {
-        Ok(_) => Ok(tx.commit().await?),
+        Ok(_) => Ok(around!(Place::KeyedWrite, tx.commit().await)?),
         Err(error) => {
             roll_back(tx).await;
             Err(if is_taken(&error) { in_use() } else { Fault::Store(error) })

@@ -1,5 +1,6 @@
 //! The guard's statements on table `branch_op`, each as cheap as it can be. Decides nothing.
 
+use amends_crash_points::{Place, around};
 use amends_dtm::Op;
 use amends_serve::store::{LocalTransaction, Reads as _, is_taken};
 use prost::Message as _;
@@ -114,7 +115,7 @@ pub(crate) enum NotMade {
 pub(crate) async fn keep(tx: LocalTransaction, rows: Vec<ActiveModel>) -> Result<(), NotMade> {
     let made = tx.run(Entity::insert_many(rows)).await;
     match made {
-        Ok(_) => tx.commit().await.map_err(NotMade::Store),
+        Ok(_) => around!(Place::Guard, tx.commit().await).map_err(NotMade::Store),
         Err(error) => {
             roll_back(tx).await;
             Err(if is_taken(&error) { NotMade::Taken } else { NotMade::Store(error) })

@@ -3,6 +3,7 @@
 //! Knows nothing of HTTP.
 
 use crate::history::entity::notice;
+use amends_crash_points::{Place, around};
 use amends_serve::store::Store;
 use sea_orm::{ConnectionTrait as _, DbBackend, DbErr, EntityTrait as _, Statement, Value};
 use std::time::Duration;
@@ -60,7 +61,7 @@ impl Outbox {
         for notice in due {
             let [gid, cause, seq] = key(&notice);
             let values = [gid, cause, seq, notice.next_at_us.into(), micros(lease).into()];
-            if self.execute(&take, values).await? == 1 {
+            if around!(Place::NoticeTake, self.execute(&take, values).await)? == 1 {
                 taken.push(notice::Model { attempts: notice.attempts + 1, ..notice });
             }
         }
@@ -73,7 +74,7 @@ impl Outbox {
     /// Where the store is away: it is sent again then.
     pub async fn delivered(&self, notice: &notice::Model) -> Result<(), DbErr> {
         let sql = "DELETE FROM notice WHERE gid = $1 AND cause = $2 AND seq = $3";
-        self.execute(sql, key(notice)).await.map(drop)
+        around!(Place::NoticeTaken, self.execute(sql, key(notice)).await).map(drop)
     }
 
     /// The receiver has not acknowledged it: again after this time, unless another took it meanwhile.
@@ -88,7 +89,7 @@ impl Outbox {
         );
         let [gid, cause, seq] = key(notice);
         let values = [gid, cause, seq, notice.attempts.into(), micros(wait).into(), error.into()];
-        self.execute(&sql, values).await.map(drop)
+        around!(Place::NoticeRefused, self.execute(&sql, values).await).map(drop)
     }
 
     /// How long until the next one is due; `None` = there is none.

@@ -2,6 +2,7 @@
 
 use super::signature::{Key, KeyError};
 use crate::history::bounded;
+use amends_crash_points::{Place, around};
 use bytes::Bytes;
 use http::{HeaderName, Request, Uri, header};
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -115,7 +116,7 @@ impl Webhook {
             let text = text.map(|text| String::from_utf8_lossy(&text.to_bytes()).into_owned());
             Err(Undelivered(bounded(&format!("HTTP {} {}", status.as_u16(), text.unwrap_or_default()))))
         };
-        match tokio::time::timeout(self.timeout, exchange).await {
+        match around!(Place::Webhook, tokio::time::timeout(self.timeout, exchange).await) {
             Ok(outcome) => outcome,
             Err(_) => Err(Undelivered(format!("no answer within {} ms", self.timeout.as_millis()))),
         }

@@ -5,6 +5,7 @@ use super::nudges::Nudges;
 use super::{BranchView, Coordinator, CoordinatorError, CoordinatorStatus, DTM, Reply, View};
 use crate::engine::HOLD_FORWARD;
 use crate::plan::{Mode, Plan};
+use amends_crash_points::{Place, around};
 use amends_dtm::Gid;
 use amends_dtm::client::{
     BranchStatus, DtmClient, DtmError, DtmStatus, SagaOrder, SagaRequest, SagaStep, TccBranch, TccRequest,
@@ -72,7 +73,7 @@ impl DtmCoordinator {
     }
 
     async fn register_tcc(&self, plan: &Plan) -> Result<(), CoordinatorError> {
-        self.client.prepare_tcc(&Self::tcc(plan)).await.map_err(meaning)?;
+        around!(Place::DtmPrepare, self.client.prepare_tcc(&Self::tcc(plan)).await).map_err(meaning)?;
         for step in 0..plan.steps().len() {
             let branch = TccBranch {
                 gid: plan.gid().clone(),
@@ -81,7 +82,7 @@ impl DtmCoordinator {
                 cancel: self.relay_run.clone(),
                 payload: Self::payload(plan),
             };
-            self.client.register_tcc_branch(&branch).await.map_err(meaning)?;
+            around!(Place::DtmBranch, self.client.register_tcc_branch(&branch).await).map_err(meaning)?;
         }
         Ok(())
     }
@@ -162,7 +163,7 @@ impl Coordinator for DtmCoordinator {
             match plan.mode() {
                 Mode::Tcc => self.register_tcc(plan).await,
                 Mode::Saga | Mode::Unspecified => {
-                    self.client.submit_saga(&self.saga(plan)).await.map_err(meaning)
+                    around!(Place::DtmSaga, self.client.submit_saga(&self.saga(plan)).await).map_err(meaning)
                 }
             }
         }
@@ -170,17 +171,23 @@ impl Coordinator for DtmCoordinator {
     }
 
     fn submit<'a>(&'a self, plan: &'a Plan) -> Reply<'a, ()> {
-        async move { self.client.submit_tcc(&Self::tcc(plan)).await.map_err(meaning) }.boxed()
+        async move {
+            around!(Place::DtmSubmit, self.client.submit_tcc(&Self::tcc(plan)).await).map_err(meaning)
+        }
+        .boxed()
     }
 
     fn abort<'a>(&'a self, plan: &'a Plan, reason: &'a str) -> Reply<'a, ()> {
-        async move { self.client.abort(plan.gid(), reason).await.map_err(abort_meaning) }.boxed()
+        async move {
+            around!(Place::DtmAbort, self.client.abort(plan.gid(), reason).await).map_err(abort_meaning)
+        }
+        .boxed()
     }
 
     fn nudge_all(&self) -> Reply<'_, ()> {
         async move {
             if self.nudges.admit().await {
-                self.client.reset_cron_time().await.map_err(meaning)?;
+                around!(Place::DtmNudge, self.client.reset_cron_time().await).map_err(meaning)?;
             }
             Ok(())
         }
@@ -190,7 +197,7 @@ impl Coordinator for DtmCoordinator {
     fn view<'a>(&'a self, gid: &'a str) -> Reply<'a, Option<View>> {
         async move {
             let gid = Gid::parse(gid).map_err(|error| CoordinatorError::Refused(error.to_string()))?;
-            let seen = self.client.query(&gid).await.map_err(meaning)?;
+            let seen = around!(Place::DtmView, self.client.query(&gid).await).map_err(meaning)?;
             Ok(seen.map(|seen| View {
                 status: status(seen.status),
                 rollback_reason: seen.rollback_reason,

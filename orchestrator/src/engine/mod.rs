@@ -42,6 +42,7 @@ use crate::coordinator::Coordinators;
 use crate::history::{Act, AppendError, Cause, Fact, History, Loaded, NewTransaction, ReadError, Row, State};
 use crate::plan::{Mode, Plan};
 use crate::replica::Tenure;
+use amends_crash_points::{Place, around};
 use amends_dtm::plan_mac::PlanMacKey;
 use cache::Cache;
 use std::sync::Arc;
@@ -186,7 +187,8 @@ impl Engine {
         if self.live.take_in(&live).is_err() {
             return Err(AppendError::Store("the new gid is in use".to_owned()));
         }
-        if let Err(error) = live.start(&self.parts.history.writer, self.now_us(), new).await {
+        let started = live.start(&self.parts.history.writer, self.now_us(), new);
+        if let Err(error) = around!(Place::Start, started.await) {
             self.live.forget(&gid);
             if matches!(error, AppendError::Store(_)) {
                 self.look_again(gid);

@@ -5,6 +5,7 @@ use super::conflicts::{Found, Start, find};
 use super::entity::{attention, event, global_transaction, notice, plan, replica, shape};
 use super::shapes::Stored;
 use super::writer::{Append, Conflict, Needs};
+use amends_crash_points::{Place, around};
 use amends_serve::store::Store;
 use sea_orm::sea_query::{LockType, OnConflict};
 use sea_orm::{
@@ -80,7 +81,7 @@ impl Committer {
         let shapes = self.shapes.lock().unwrap_or_else(PoisonError::into_inner).missing(kept.iter().copied());
         write_shapes(&transaction, &shapes).await?;
         self.write(&transaction, &kept).await?;
-        transaction.commit().await?;
+        around!(Place::History, transaction.commit().await)?;
         self.shapes.lock().unwrap_or_else(PoisonError::into_inner).remember(&shapes);
         Ok(Committed { found })
     }

@@ -3,6 +3,7 @@
 
 use super::entity::{errand, errand_item, global_transaction};
 use super::reader::HistoryReader;
+use amends_crash_points::{Place, around};
 use amends_serve::store::Store;
 use sea_orm::sea_query::Expr;
 use sea_orm::{
@@ -59,7 +60,7 @@ impl ErrandBook {
             });
             errand_item::Entity::insert_many(items).exec_without_returning(&transaction).await?;
         }
-        transaction.commit().await
+        around!(Place::Errand, transaction.commit().await)
     }
 
     /// One errand.
@@ -160,14 +161,12 @@ impl ErrandBook {
     /// It stays pending then.
     pub async fn settle(&self, item: ErrandItem) -> Result<(), DbErr> {
         use errand_item::Column;
-        errand_item::Entity::update_many()
+        let settle = errand_item::Entity::update_many()
             .col_expr(Column::State, Expr::value(item.state))
             .col_expr(Column::Message, Expr::value(item.message))
             .col_expr(Column::DoneAtUs, Expr::value(item.done_at_us))
             .filter(Column::ErrandId.eq(item.errand_id))
-            .filter(Column::Gid.eq(item.gid))
-            .exec(self.store.writer())
-            .await
-            .map(|_| ())
+            .filter(Column::Gid.eq(item.gid));
+        around!(Place::ErrandItem, settle.exec(self.store.writer()).await).map(|_| ())
     }
 }

@@ -3,6 +3,7 @@
 
 use super::act::{Act, Deadlines};
 use super::entity::hold;
+use amends_crash_points::{Place, around};
 use amends_serve::store::Store;
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
@@ -107,10 +108,9 @@ impl HoldTable {
             ended_by: String::new(),
             ended_reason: String::new(),
         };
-        let begun = hold::Entity::insert(row.into_active_model())
-            .on_conflict(OnConflict::new().do_nothing().to_owned())
-            .exec_without_returning(self.store.writer())
-            .await?;
+        let begin = hold::Entity::insert(row.into_active_model())
+            .on_conflict(OnConflict::new().do_nothing().to_owned());
+        let begun = around!(Place::HoldBegin, begin.exec_without_returning(self.store.writer()).await)?;
         Ok(begun > 0)
     }
 
@@ -120,15 +120,14 @@ impl HoldTable {
     /// Where the store is away.
     pub async fn end(&self, on: &Held, now_us: i64, act: &Act) -> Result<bool, DbErr> {
         use hold::Column;
-        let ended = hold::Entity::update_many()
+        let end = hold::Entity::update_many()
             .col_expr(Column::EndedUs, Expr::value(now_us))
             .col_expr(Column::EndedBy, Expr::value(act.subject.clone()))
             .col_expr(Column::EndedReason, Expr::value(act.reason.clone()))
             .filter(Column::Kind.eq(on.kind()))
             .filter(Column::Name.eq(on.name()))
-            .filter(Column::EndedUs.eq(0))
-            .exec(self.store.writer())
-            .await?;
+            .filter(Column::EndedUs.eq(0));
+        let ended = around!(Place::HoldEnd, end.exec(self.store.writer()).await)?;
         Ok(ended.rows_affected > 0)
     }
 }

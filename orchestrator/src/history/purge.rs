@@ -4,6 +4,7 @@
 use super::bulk::AT_ONCE;
 use super::entity::{attention, event, global_transaction, plan};
 use super::reader::{HistoryReader, ReadError, Row};
+use amends_crash_points::{Place, around};
 use amends_serve::store::Store;
 use sea_orm::sea_query::{Expr, ExprTrait as _};
 use sea_orm::{
@@ -104,7 +105,7 @@ impl Purger {
         plans.exec(&transaction).await?;
         let rows = global_transaction::Entity::delete_many();
         rows.filter(global_transaction::Column::Gid.is_in(of())).exec(&transaction).await?;
-        transaction.commit().await?;
+        around!(Place::Purge, transaction.commit().await)?;
         Ok(ended.len() as u64)
     }
 }

@@ -4,6 +4,7 @@
 use super::entity::{attention, event, global_transaction, notice, shape};
 use super::shapes::Stored;
 use super::writer::{Append, AppendError, Conflict, Done, MAX_BATCH, Needs, NewTransaction, Reuse, Waiting};
+use amends_crash_points::{Place, around};
 use amends_serve::store::LOCK_WAIT;
 use rusqlite::{
     CachedStatement, Connection, ErrorCode, OptionalExtension as _, Row, Transaction, TransactionBehavior,
@@ -136,7 +137,7 @@ fn commit(
             write_needs(&transaction, needs)?;
         }
     }
-    transaction.commit()?;
+    around!(Place::History, transaction.commit())?;
     Ok(found)
 }
 

@@ -17,6 +17,7 @@ pub use flags::RetentionArgs;
 pub use record::Record;
 
 use crate::history::{HistoryReader, PurgeTurn, Purger, ReadError, Scope};
+use amends_crash_points::{Place, around};
 use sea_orm::DbErr;
 use std::time::Duration;
 
@@ -118,7 +119,7 @@ impl Retention {
         }
         // Whoever has lost his turn may have read what another one has archived meanwhile.
         turn.prove().await?;
-        let pending = self.policy.archive.write(&records).await?;
+        let pending = around!(Place::ArchiveFile, self.policy.archive.write(&records).await)?;
         self.take_out(turn, &pending).await
     }
 
@@ -130,7 +131,7 @@ impl Retention {
             out += self.purger.purge(some).await?;
             tokio::time::sleep(BREATH).await;
         }
-        pending.settle().await?;
+        around!(Place::ArchiveName, pending.settle().await)?;
         Ok(out)
     }
 }

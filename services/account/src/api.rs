@@ -4,6 +4,7 @@
 use crate::state::AccountEvent;
 use crate::validate::{self, Deposit, Opening};
 use crate::{branch, direct, entity::account, queries};
+use amends_crash_points::{Place, around};
 use amends_participant::{
     EffectFuture, Fault, Guard, Refusal, branch_ops, direct_answer, idempotency, outlive,
 };
@@ -42,7 +43,7 @@ impl Api {
         let work = async move {
             let tx = store.transaction().await?;
             let account = effect(&tx, guard.now_us()).await?;
-            tx.commit().await?;
+            around!(Place::AccountWrite, tx.commit().await)?;
             Ok::<_, Fault>(queries::show_account(account)?)
         };
         direct_answer(outlive(work).await?)

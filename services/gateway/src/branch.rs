@@ -1,6 +1,7 @@
 //! Branch calls: transaction A, the way to the processor, the answer. Each runs from
 //! its beginning in a task that outlives its caller: what was committed is sent, and what is answered is recorded.
 
+use amends_crash_points::{Place, around};
 use amends_participant::{
     Begun, Branch, Call, Fault, ForwardState, Phase, Progress, Reason, Refusal, outlive,
 };
@@ -273,7 +274,7 @@ async fn settled(
     cashier.guard().hold(&tx, branch).await?;
     let payment = known_payment(&tx, payment_id).await?;
     let there = settle_second(cashier.guard(), &tx, &payment, branch).await?;
-    tx.commit().await?;
+    around!(Place::Settlement, tx.commit().await)?;
     if there { Ok(Ok(pay_response(&payment)?)) } else { Ok(Err(payment.stands()?)) }
 }
 

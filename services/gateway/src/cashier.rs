@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use amends_crash_points::{Place, around};
 use amends_participant::{Branch, Fault, Guard};
 use amends_serve::store::LocalTransaction;
 use sea_orm::{IntoActiveModel, Set};
@@ -155,7 +156,7 @@ impl Cashier {
         let tx = self.0.guard.store().transaction().await?;
         let payment = known_payment(&tx, payment_id).await?;
         let errand = self.commit_request(&tx, payment, op).await?;
-        tx.commit().await?;
+        around!(Place::UndoRequest, tx.commit().await)?;
         Ok(errand)
     }
 
@@ -189,7 +190,7 @@ impl Cashier {
         row.sent = Set(true);
         row.next_query_at_us = Set(Some(next_us));
         tx.update(row).await?;
-        Ok(tx.commit().await?)
+        Ok(around!(Place::Resend, tx.commit().await)?)
     }
 
     async fn call(&self, errand: &Errand, second: Option<&Branch>) -> Result<Standing, Fault> {

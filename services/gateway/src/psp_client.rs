@@ -4,6 +4,7 @@
 use std::error::Error;
 use std::time::Duration;
 
+use amends_crash_points::{Place, around};
 use amends_participant::Branch;
 use amends_proto::pay::money::v1::Money;
 use amends_proto::pay::psp::v1::psp_service_client::PspServiceClient;
@@ -100,7 +101,7 @@ impl PspClient {
                 PspOp::Refund => client.refund(request).await,
             }
         };
-        self.answer(call).await
+        around!(Place::ProviderRequest, self.answer(call).await)
     }
 
     /// Asks what became of a request.
@@ -108,14 +109,14 @@ impl PspClient {
         self.pace.turn().await;
         let mut client = self.client.clone();
         let request = self.timed(QueryRequest { psp_request_id: psp_request_id.to_owned() });
-        self.answer(client.query(request)).await
+        around!(Place::ProviderQuery, self.answer(client.query(request)).await)
     }
 
     /// Forbids a request for ever.
     pub async fn close(&self, psp_request_id: &str) -> Answer {
         let mut client = self.client.clone();
         let request = self.timed(CloseRequest { psp_request_id: psp_request_id.to_owned() });
-        self.answer(client.close(request)).await
+        around!(Place::ProviderClose, self.answer(client.close(request)).await)
     }
 
     fn timed<T>(&self, message: T) -> Request<T> {

@@ -1,6 +1,7 @@
 //! Reads: one payment, and lists in the order in which rows were made. They change nothing; `force_query` asks the
 //! processor first, which may.
 
+use amends_crash_points::{Place, around};
 use amends_participant::{Fault, Page, Reason, Refusal, fields};
 use amends_proto::pay::gateway::v1::{
     Attempt, AttemptOp, AttemptState as WireAttemptState, GetPaymentRequest, InDoubtItem,
@@ -28,7 +29,7 @@ pub async fn get_payment(cashier: &Cashier, request: &GetPaymentRequest) -> Resu
     }
     let tx = store.transaction().await?;
     hurry(&tx, payment_id, cashier.guard().now_us()).await?;
-    tx.commit().await?;
+    around!(Place::ForcedQuery, tx.commit().await)?;
     cashier.advance(payment_id, None).await?;
     wire_payment(rows::payment(store.reader(), payment_id).await?.ok_or_else(missing)?)
 }

@@ -1,6 +1,7 @@
 //! Transaction B of payments-domain §6.2: attempt, payment, in-doubt items and guard rows change together or not at
 //! all. What an answer proves was decided in `finding`, where the payment goes is decided in `state`.
 
+use amends_crash_points::{Place, around};
 use amends_participant::{Branch, Fault, Guard, Phase, Reason, Refusal, Settled};
 use amends_serve::store::LocalTransaction;
 use sea_orm::{IntoActiveModel, Set};
@@ -47,7 +48,7 @@ pub async fn record(
     if let Some(second) = second {
         settle_second(guard, &tx, &standing.payment, second).await?;
     }
-    tx.commit().await?;
+    around!(Place::Finding, tx.commit().await)?;
     Ok(standing)
 }
 

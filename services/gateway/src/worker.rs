@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use amends_crash_points::{Place, around};
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, Condition, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use tokio::sync::Semaphore;
@@ -60,12 +61,11 @@ impl Worker {
     /// Requests that an earlier process sent and did not record are asked about at once.
     async fn take_over(&self) -> Result<(), DbErr> {
         let now_us = self.cashier.guard().now_us();
-        attempt::Entity::update_many()
+        let hurry = attempt::Entity::update_many()
             .col_expr(attempt::Column::NextQueryAtUs, Expr::value(now_us))
             .filter(attempt::Column::State.eq(AttemptState::Initiated.as_str()))
-            .filter(attempt::Column::NextQueryAtUs.is_not_null())
-            .exec(self.cashier.guard().store().writer())
-            .await?;
+            .filter(attempt::Column::NextQueryAtUs.is_not_null());
+        around!(Place::TakeOver, hurry.exec(self.cashier.guard().store().writer()).await)?;
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! The processor's books: carries out requests in one local transaction each, durable before anything is answered.
 //! What is right is decided in `state`; how a call behaves is decided before it comes here.
 
+use amends_crash_points::{Place, around};
 use amends_proto::pay::psp::v1::{PspResult, PspStatus};
 use amends_serve::store::Store;
 use amends_serve::store::{LocalTransaction, Reads as _};
@@ -45,7 +46,7 @@ impl Books {
             Some(row) => (repeat(&tx, row, call).await?, true),
             None => (self.first(&tx, call, effect, behaviour, now_us).await?, false),
         };
-        tx.commit().await?;
+        around!(Place::Books, tx.commit().await)?;
         Ok(result)
     }
 
@@ -120,7 +121,7 @@ impl Books {
         let tx = self.store.transaction().await?;
         settle_due(&tx, now_us).await?;
         let found = find(&tx, request_id).await?;
-        tx.commit().await?;
+        around!(Place::BooksQuery, tx.commit().await)?;
         Ok(found.map_or_else(|| status_only(PspStatus::NotFound), |row| result(&row)))
     }
 
@@ -143,7 +144,7 @@ impl Books {
             (Closing::Stands(_), None) => status_only(PspStatus::NotFound),
             (Closing::Refuse(code), _) => refused(code),
         };
-        tx.commit().await?;
+        around!(Place::BooksClose, tx.commit().await)?;
         Ok(result)
     }
 

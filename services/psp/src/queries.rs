@@ -1,5 +1,6 @@
 //! Reading the facts, page by page, in the order in which they came about.
 
+use amends_crash_points::{Place, around};
 use amends_proto::pay::money::v1::Money;
 use amends_proto::pay::psp::v1::{Fact, FactsRequest, FactsResponse};
 use amends_serve::store::Store;
@@ -38,7 +39,7 @@ pub async fn facts(store: &Store, request: &FactsRequest, now_us: i64) -> Result
     };
     let tx = store.transaction().await?;
     settle_due(&tx, now_us).await?;
-    tx.commit().await?;
+    around!(Place::Facts, tx.commit().await)?;
     let rows = request::Entity::find()
         .filter(request::Column::Seq.gt(after))
         .order_by_asc(request::Column::Seq)

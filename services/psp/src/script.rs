@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use amends_crash_points::{Place, around};
 use amends_serve::store::Reads as _;
 use amends_serve::store::Store;
 use sea_orm::sea_query::OnConflict;
@@ -129,7 +130,7 @@ impl Scripts {
             row.seen = Set(seen);
             tx.update(row).await?;
         }
-        tx.commit().await?;
+        around!(Place::RuleChoice, tx.commit().await)?;
         Ok(chosen.map(|(behaviour, seen)| Choice {
             course: behaviour.course(call.op, u32::try_from(seen).unwrap_or(u32::MAX)),
             kept: String::new(),
@@ -145,7 +146,7 @@ impl Scripts {
             payment.queries = Set(queries);
             let tx = self.store.transaction().await?;
             tx.update(payment).await?;
-            tx.commit().await?;
+            around!(Place::KeptCount, tx.commit().await)?;
         }
         let course = behaviour.course(call.op, u32::try_from(queries).unwrap_or(u32::MAX));
         Ok(Choice { course, kept: String::new() })
@@ -184,7 +185,7 @@ impl Scripts {
                 1
             }
         };
-        tx.commit().await?;
+        around!(Place::CallCount, tx.commit().await)?;
         Ok(u32::try_from(calls).unwrap_or(u32::MAX))
     }
 
@@ -220,7 +221,7 @@ impl Scripts {
             ..Default::default()
         })
         .await?;
-        tx.commit().await
+        around!(Place::Rule, tx.commit().await)
     }
 
     /// Sets the seed, and with it the profile unless that is empty.
@@ -234,7 +235,7 @@ impl Scripts {
         tx.run(script::Entity::delete_many()).await?;
         tx.run(call_count::Entity::delete_many()).await?;
         tx.run(setting::Entity::delete_many().filter(setting::Column::Name.eq(PROFILE_SETTING))).await?;
-        tx.commit().await
+        around!(Place::Reset, tx.commit().await)
     }
 }
 
@@ -242,6 +243,7 @@ impl Scripts {
 pub async fn set_setting(store: &Store, name: &str, value: String) -> Result<(), DbErr> {
     let replace = OnConflict::column(setting::Column::Name).update_column(setting::Column::Value).to_owned();
     let row = setting::ActiveModel { name: Set(name.to_owned()), value: Set(value) };
-    setting::Entity::insert(row).on_conflict(replace).exec_without_returning(store.writer()).await?;
+    let set = setting::Entity::insert(row).on_conflict(replace);
+    around!(Place::Setting, set.exec_without_returning(store.writer()).await)?;
     Ok(())
 }

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use amends_crash_points::{Place, around};
 use sea_orm::sqlx::error::DatabaseError;
 use sea_orm::{
     ConnAcquireErr, ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DatabaseTransaction,
@@ -154,7 +155,7 @@ impl Store {
             turn.execute_raw(lock).await?;
         }
         M::up(&turn, None).await?;
-        Ok(turn.commit().await?)
+        Ok(around!(Place::Migration, turn.commit().await)?)
     }
 
     /// Changes nothing; an error if migrations are missing.

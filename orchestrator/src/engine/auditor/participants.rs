@@ -3,6 +3,7 @@
 
 use super::branches::{Row, RowStatus};
 use crate::engine::lanes::Lane;
+use amends_crash_points::{Place, around};
 use amends_proto::pay::branch::v1::{BranchOp, BranchOpStatus, ListBranchOpsRequest, ListBranchOpsResponse};
 use http::uri::PathAndQuery;
 use std::collections::HashMap;
@@ -84,7 +85,7 @@ pub fn service_of(method: &str) -> &str {
 
 /// Asks `service` behind `lane` for its rows of `gid`.
 pub async fn ask(lane: &Lane, service: &str, gid: &str) -> Answer {
-    match tokio::time::timeout(TIMEOUT, list(lane, service, gid)).await {
+    match around!(Place::GuardRows, tokio::time::timeout(TIMEOUT, list(lane, service, gid)).await) {
         Ok(Ok(answer)) => Answer::Rows(answer.branch_ops.into_iter().filter_map(row).collect()),
         Ok(Err(status)) => match status.code() {
             // Whoever does not know the method, or does not let us read, keeps no rows for us.

@@ -2,6 +2,7 @@
 //! settings; what they do is the gate's.
 
 use super::{LaneSettings, Lanes, SettingsError};
+use amends_crash_points::{Place, around};
 use amends_serve::store::Store;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ActiveValue::Set, ConnectionTrait as _, DbErr, EntityTrait as _};
@@ -144,7 +145,7 @@ impl LaneBook {
                 OnConflict::column(Participant).update_columns([Settings, ChangedAtUs, Subject]).to_owned();
             lane_setting::Entity::insert(row).on_conflict(newest).exec_without_returning(&turn).await?;
         }
-        turn.commit().await?;
+        around!(Place::LaneSetting, turn.commit().await)?;
         let LaneChange { participant, subject, .. } = change;
         tracing::info!(participant, subject, settings = %wanted, "a lane was set");
         Ok(self.look().await?)

@@ -19,6 +19,7 @@ use super::lanes::{Admission, Answered, Turn};
 use super::{Engine, Happened, Live, Rule};
 use crate::history::{AppendError, Fact, Renewed, State, Verdict};
 use crate::plan::{Mode, OpRef};
+use amends_crash_points::{Place, around};
 use amends_dtm::{Op, Outcome};
 use attempt::Begun;
 use std::sync::Arc;
@@ -220,7 +221,7 @@ impl<'a> Run<'a> {
             return Err(AppendError::Closed);
         }
         let called = Instant::now();
-        let (answered, begin_recorded) = self.call(began).await;
+        let (answered, begin_recorded) = around!(place_of(self.at.op), self.call(began).await);
         if let Some(admission) = admission {
             admission.ended(&answered, called.elapsed());
         }
@@ -240,10 +241,8 @@ impl<'a> Run<'a> {
             return Ok(Some(Begun { time_us, durable: false }));
         }
         let stopped = |state: &State| self.unwanted(state) || state.paused.is_some();
-        let state = self
-            .engine
-            .record(self.live, |state| if stopped(state) { Vec::new() } else { vec![self.started(time_us)] })
-            .await?;
+        let started = |state: &State| if stopped(state) { Vec::new() } else { vec![self.started(time_us)] };
+        let state = around!(Place::AttemptStart, self.engine.record(self.live, started).await)?;
         Ok((!stopped(&state)).then_some(Begun { time_us, durable: true }))
     }
 
@@ -264,6 +263,17 @@ fn turn_after(outcome: Outcome) -> Turn {
     match outcome {
         Outcome::InProgress => Turn::Again,
         Outcome::Succeeded | Outcome::Refused | Outcome::Unknown => Turn::Retry,
+    }
+}
+
+/// Where it may die around a call.
+fn place_of(op: Op) -> Place {
+    match op {
+        Op::Action => Place::Action,
+        Op::Compensate => Place::Compensate,
+        Op::Try => Place::Try,
+        Op::Confirm => Place::Confirm,
+        Op::Cancel => Place::Cancel,
     }
 }
 

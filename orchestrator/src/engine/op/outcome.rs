@@ -9,6 +9,7 @@ use super::policy::Judgement;
 use super::{Next, Run, STORE_RETRY, is_forward};
 use crate::history::{AppendError, Cause, Fact, Standing, State, Verdict, bounded};
 use crate::plan::OpRef;
+use amends_crash_points::{Place, around};
 use amends_dtm::{Op, Outcome};
 use std::time::Duration;
 
@@ -95,7 +96,7 @@ impl Run<'_> {
                 facts.extend(self.follows(state, answered));
                 facts
             };
-            match self.engine.record(self.live, decide).await {
+            match around!(Place::AttemptEnd, self.engine.record(self.live, decide).await) {
                 Err(AppendError::Store(_)) => tokio::time::sleep(STORE_RETRY).await,
                 other => return other.map(|_| ()),
             }
