@@ -1,58 +1,89 @@
 //! Which tests `cargo test` would run for the words behind it, as far as the sources tell: packages and targets as Cargo
 //! knows them, tests by their attribute or by the macro that makes them. Compiles and runs nothing.
 use crate::{metadata, sources};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// The macro that makes tests of its cases.
 const CASES: &str = "on_every_store!";
 
-/// The test targets of all packages: by package and by the words that choose one, its first source file.
-pub struct Targets(BTreeMap<(String, String), PathBuf>);
+/// What can be chosen with the words of `cargo test`.
+#[derive(Default)]
+pub struct Targets {
+    /// By package and by the words that choose a target, its first source file.
+    sources: BTreeMap<(String, String), PathBuf>,
+    /// Each with its package.
+    features: BTreeSet<(String, String)>,
+}
+
+/// The words of one command, sorted.
+#[derive(Default)]
+struct Chosen<'w> {
+    package: &'w str,
+    target: String,
+    feature: Option<&'w str>,
+    filter: Option<&'w str>,
+}
+
+impl<'w> Chosen<'w> {
+    fn of(words: &[&'w str]) -> Result<Chosen<'w>, String> {
+        let words = words.strip_suffix(&["--", "--nocapture"]).unwrap_or(words);
+        let mut chosen = Chosen::default();
+        let mut words = words.iter();
+        while let Some(word) = words.next() {
+            let mut value = || words.next().copied().ok_or_else(|| format!("{word} has no value"));
+            match *word {
+                "--release" => {}
+                "-p" => chosen.package = value()?,
+                "--features" => chosen.feature = Some(value()?),
+                "--test" => chosen.target = format!("--test {}", value()?),
+                "--lib" => chosen.target = "--lib".to_owned(),
+                other if other.starts_with('-') || chosen.filter.is_some() => {
+                    return Err(format!("nobody knows what {other} is"));
+                }
+                filter => chosen.filter = Some(filter),
+            }
+        }
+        if chosen.target.is_empty() { Err("it names no target".to_owned()) } else { Ok(chosen) }
+    }
+}
 
 impl Targets {
     /// What `cargo metadata` tells.
     pub fn of_the_workspace() -> Targets {
         let metadata = metadata(&["--no-deps"]);
-        let mut targets = BTreeMap::new();
+        let mut all = Targets::default();
+        let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
         for package in metadata["packages"].as_array().into_iter().flatten() {
+            let name = text(&package["name"]);
             for target in package["targets"].as_array().into_iter().flatten() {
-                let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
                 let words = match target["kind"][0].as_str() {
                     Some("test") => format!("--test {}", text(&target["name"])),
                     Some("lib") => "--lib".to_owned(),
                     // Programs, examples and build scripts.
                     Some(_) | None => continue,
                 };
-                targets.insert((text(&package["name"]), words), text(&target["src_path"]).into());
+                all.sources.insert((name.clone(), words), text(&target["src_path"]).into());
             }
+            let features = package["features"].as_object().into_iter().flatten();
+            all.features.extend(features.map(|(feature, _)| (name.clone(), feature.clone())));
         }
-        Targets(targets)
+        all
     }
 
     /// The tests that `cargo test` with these words runs; an error where that is none, or not to be told.
     pub fn run(&self, words: &[&str]) -> Result<Vec<String>, String> {
-        let words = words.strip_prefix(&["--release"]).unwrap_or(words);
-        let mut words = words.strip_suffix(&["--", "--nocapture"]).unwrap_or(words).to_vec();
-        // A feature says whether a target is built, not what is in it.
-        if let Some(at) = words.iter().position(|word| *word == "--features") {
-            words.drain(at..words.len().min(at + 2));
-        }
-        let (package, target, filter) = match words.as_slice() {
-            ["-p", package, "--test", name, filter @ ..] => (package, format!("--test {name}"), filter),
-            ["-p", package, "--lib", filter @ ..] => (package, "--lib".to_owned(), filter),
-            _ => return Err("it names no target".to_owned()),
-        };
-        let Some(source) = self.0.get(&((*package).to_owned(), target)) else {
+        let Chosen { package, target, feature, filter } = Chosen::of(words)?;
+        let of_package = |what: &str| (package.to_owned(), what.to_owned());
+        let Some(source) = self.sources.get(&of_package(&target)) else {
             return Err("there is no such target".to_owned());
         };
+        if let Some(unknown) = feature.filter(|feature| !self.features.contains(&of_package(feature))) {
+            return Err(format!("there is no feature {unknown}"));
+        }
         let mut tests = Vec::new();
         collect(source, "", true, &mut tests);
-        match filter {
-            [] => {}
-            [filter] => tests.retain(|test| test.contains(filter)),
-            _ => return Err("cargo takes one filter".to_owned()),
-        }
+        tests.retain(|test| filter.is_none_or(|filter| test.contains(filter)));
         if tests.is_empty() { Err("no test fits it".to_owned()) } else { Ok(tests) }
     }
 }
@@ -128,9 +159,14 @@ fn tests_are_found_where_they_are() {
     assert_eq!(inline.map(|tests| tests.len()), Ok(1));
     let featured = run("-p amends --features crash-points --test crash_points -- --nocapture");
     assert_eq!(featured.map(|tests| tests.len()), Ok(1));
-    for nothing in
-        ["-p amends", "-p amends --test structure no_such_test", "-p amends --test structure one two"]
-    {
+    for nothing in [
+        "-p amends",
+        "-p amends --test",
+        "-p amends --test structure no_such_test",
+        "-p amends --test structure one two",
+        "-p amends --features nothing --test structure",
+        "-p amends --bins --test structure",
+    ] {
         assert!(run(nothing).is_err(), "{nothing}");
     }
     assert_eq!(
