@@ -4,19 +4,27 @@ mod alone;
 mod arena;
 mod budget;
 mod case;
+mod chart;
+mod crew;
 mod footprint;
 mod lineup;
 mod load;
+mod machine;
 mod noop;
 mod outage;
+mod page;
 mod parking;
+mod picture;
 mod processes;
 mod quay;
 mod raw;
 mod report;
+mod row;
 mod store;
 mod systems;
+mod tally;
 mod through;
+mod usage;
 mod wake;
 mod wire;
 mod witness;
@@ -30,18 +38,33 @@ use footprint::Crowd;
 use indicatif::{ProgressBar, ProgressStyle};
 use lineup::{Coordinator, Lineup};
 use load::Span;
-use report::{Report, Row};
-use std::num::NonZeroUsize;
-use std::path::Path;
+use machine::Before;
+use page::Place;
+use report::{Report, Setting};
+use row::Row;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use store::Store;
+use tally::Tally;
 use tonic::transport::{Channel, Endpoint};
 
 /// A global transaction that takes longer breaks the run off: something is stuck.
 const ATTEMPT_LIMIT: Duration = Duration::from_secs(30);
 /// Rounds of each side where the command line names none.
-const QUICK_ROUNDS: usize = 5;
 const FULL_ROUNDS: usize = 7;
+const QUICK_ROUNDS: usize = 5;
+/// At loads without a budget, where nothing hangs on a round more.
+const QUICKEST_ROUNDS: usize = 3;
+/// Loads that have one.
+const BUDGETED: RangeInclusive<usize> = 16..=64;
+/// Milliseconds of each round that count.
+const QUICK_MS: u32 = 700;
+const FULL_MS: u32 = 3_000;
+/// Before them, such a part of that time, and no more than half a second.
+const RAMP_SHARE: u32 = 4;
+const LONGEST_RAMP: Duration = Duration::from_millis(500);
 /// Parked ops of each kind.
 const QUICK_SAMPLES: usize = 20;
 const FULL_SAMPLES: usize = 100;
@@ -56,7 +79,7 @@ const WAITING: usize = 100;
 #[derive(Debug, clap::Args)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct Bench {
-    /// Short rounds: about eight minutes in all, instead of half an hour
+    /// Short rounds: less than ten minutes in all on two stores, instead of three quarters of an hour
     #[arg(long)]
     quick: bool,
     /// Who drives the orchestrator's side, one or more
@@ -65,7 +88,7 @@ pub struct Bench {
     /// Stores of the DTM servers, one or more [default: boltdb, and redis where redis-server is installed]
     #[arg(long, value_enum, value_delimiter = ',', value_name = "STORE")]
     store: Vec<Store>,
-    /// Rounds of each side [default: 5 with --quick, else 7]
+    /// Rounds of each side [default: with --quick 5 at 16 to 64 in flight and 3 at other loads, else 7]
     #[arg(long, value_name = "N")]
     rounds: Option<NonZeroUsize>,
     /// Measure memory and start times of an embedded orchestrator with a long history instead
@@ -87,8 +110,14 @@ pub struct Bench {
     #[arg(long, value_enum, value_delimiter = ',', value_name = "CASE", default_values_t = Case::ALL)]
     cases: Vec<Case>,
     /// Global transactions in flight
-    #[arg(long, value_delimiter = ',', value_name = "N", default_value = "1,16,64")]
+    #[arg(long, value_delimiter = ',', value_name = "N", default_value = "1,16,64,256")]
     in_flight: Vec<NonZeroUsize>,
+    /// Measured time of each round, at least [default: 700 with --quick, else 3000]
+    #[arg(long, value_name = "MS")]
+    round_ms: Option<NonZeroU32>,
+    /// Also writes a page, FILE.md, with its charts and figures in a folder of that name beside it
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["footprint", "wake", "lanes"])]
+    report: Option<PathBuf>,
 }
 
 impl Bench {
@@ -114,10 +143,15 @@ impl Bench {
                 () = shutdown => bail!("stopped before its end"),
             };
         }
+        let place = self.report.as_deref().map(Place::new).transpose()?;
+        place.as_ref().map(Place::prepare).transpose()?;
         let report = tokio::select! {
             report = self.measure(folder.path()) => report?,
             () = shutdown => bail!("stopped before its end"),
         };
+        if let Some(place) = place {
+            eprintln!("notice: wrote {}", place.write(&report)?.display());
+        }
         match format {
             Format::Json => print_json(&report.json())?,
             Format::Text => print_text(&report.text(Paint::detect()))?,
@@ -169,43 +203,55 @@ impl Bench {
     }
 
     async fn measure(&self, folder: &Path) -> anyhow::Result<Report> {
+        let before = Before::look(folder)?;
         let stores = self.stores();
         let drivers = lineup::drivers(&self.coordinator, &stores);
         let bar = self.progress(stores.len() + drivers.len())?;
         let lineup = Lineup::start(folder, &stores, drivers).await?;
         let (checkouts, noops): (Vec<_>, Vec<_>) =
             self.cases.iter().copied().partition(|case| *case == Case::Checkout);
-        let mut report = Report::default();
+        let (mut rows, mut tallies, mut looks) = (Vec::new(), Vec::new(), 0);
         if !noops.is_empty() {
             let all = lineup.orchestrators().await?;
             for case in noops {
-                report.rows.extend(self.case(&lineup.against(case, &all).await?, &bar).await?);
+                self.case(&lineup.against(case, &all).await?, &bar, (&mut rows, &mut tallies)).await?;
             }
-            report.looks += lineup::verdict(all.iter().map(|one| &*one.witness))?;
+            looks += lineup::verdict(all.iter().map(|one| &*one.witness))?;
         }
         if let Some(case) = checkouts.first().copied() {
             let all = lineup.systems().await?;
-            report.rows.extend(self.case(&lineup.against_systems(case, &all).await?, &bar).await?);
-            report.looks += lineup::verdict(all.iter().map(|one| &*one.witness))?;
+            self.case(&lineup.against_systems(case, &all).await?, &bar, (&mut rows, &mut tallies)).await?;
+            looks += lineup::verdict(all.iter().map(|one| &*one.witness))?;
             futures::future::join_all(all.into_iter().map(systems::System::stop)).await;
         }
         bar.finish_and_clear();
-        Ok(report)
+        let setting = Setting {
+            command: command_line(),
+            dtm_version: lineup.dtm_version().to_owned(),
+            round_ms: self.round_ms(),
+            machine: before.after()?,
+        };
+        Ok(Report { setting, rows, tallies, looks })
     }
 
     /// One case at each load.
-    async fn case(&self, arena: &Arena, bar: &ProgressBar) -> anyhow::Result<Vec<Row>> {
-        let mut rows = Vec::new();
+    async fn case(
+        &self,
+        arena: &Arena,
+        bar: &ProgressBar,
+        (rows, tallies): (&mut Vec<Row>, &mut Vec<Tally>),
+    ) -> anyhow::Result<()> {
         for in_flight in self.in_flight.iter().map(|number| number.get()) {
             bar.set_message(format!("{}, {in_flight} in flight", arena.case.name()));
             let mut heats = Vec::new();
-            for number in 0..self.rounds() {
+            for number in 0..self.rounds(in_flight) {
                 let heat = arena.heat(number, in_flight, self.span(), || bar.inc(1));
                 heats.push(heat.await.with_context(|| arena.case.name())?);
             }
-            rows.extend(report::rows(arena.case, in_flight, &heats));
+            rows.extend(row::rows(arena.case, in_flight, &heats)?);
+            tallies.extend(row::tallies(arena.case, in_flight, &heats)?);
         }
-        Ok(rows)
+        Ok(())
     }
 
     fn stores(&self) -> Vec<Store> {
@@ -215,22 +261,39 @@ impl Bench {
         stores
     }
 
-    fn rounds(&self) -> usize {
-        self.rounds.map_or(if self.quick { QUICK_ROUNDS } else { FULL_ROUNDS }, NonZeroUsize::get)
+    fn rounds(&self, in_flight: usize) -> usize {
+        let usual = match (self.quick, BUDGETED.contains(&in_flight)) {
+            (false, _) => FULL_ROUNDS,
+            (true, true) => QUICK_ROUNDS,
+            (true, false) => QUICKEST_ROUNDS,
+        };
+        self.rounds.map_or(usual, NonZeroUsize::get)
+    }
+
+    fn round_ms(&self) -> u32 {
+        let usual = if self.quick { QUICK_MS } else { FULL_MS };
+        self.round_ms.map_or(usual, NonZeroU32::get)
     }
 
     fn span(&self) -> Span {
-        let (ramp, measured) = if self.quick { (200, 800) } else { (500, 3_000) };
-        Span { ramp: Duration::from_millis(ramp), measured: Duration::from_millis(measured) }
+        let measured = Duration::from_millis(self.round_ms().into());
+        Span { ramp: (measured / RAMP_SHARE).min(LONGEST_RAMP), measured }
     }
 
     /// Shown on a terminal only, on standard error.
     fn progress(&self, sides: usize) -> anyhow::Result<ProgressBar> {
-        let rounds = self.cases.len() * self.in_flight.len() * self.rounds() * sides;
+        let of_case: usize = self.in_flight.iter().map(|in_flight| self.rounds(in_flight.get())).sum();
+        let rounds = self.cases.len() * of_case * sides;
         let bar = ProgressBar::new(u64::try_from(rounds)?);
         let style = ProgressStyle::with_template("{bar:40} {pos}/{len} rounds, {eta} to go: {msg}");
         Ok(bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())))
     }
+}
+
+/// As people type it, wherever the program is.
+fn command_line() -> String {
+    let words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
+    ["amends".to_owned()].into_iter().chain(words).collect::<Vec<_>>().join(" ")
 }
 
 /// A connection to host:port.

@@ -1,6 +1,7 @@
 //! One orchestrator that drives by itself, started and killed again and again on one store. Knows how long it took to
 //! answer and how much memory it uses.
 use super::processes::command;
+use super::usage::{self, Extent};
 use crate::connect::Target;
 use amends_proto::amends::v1::ListRequest;
 use anyhow::{Context as _, bail};
@@ -43,7 +44,8 @@ impl Alone {
 
     /// Its resident memory.
     pub fn resident_mib(&self) -> anyhow::Result<f64> {
-        resident_mib(self.child.id().context("the orchestrator has ended")?)
+        let pid = self.child.id().context("the orchestrator has ended")?;
+        Ok(usage::memory(pid, Extent::Alone)?.resident_mib)
     }
 
     /// Ends it without a word.
@@ -62,27 +64,5 @@ async fn answering(address: &str) {
             return;
         }
         tokio::time::sleep(LOOK).await;
-    }
-}
-
-/// Memory of a process as the kernel counts it.
-fn resident_mib(pid: u32) -> anyhow::Result<f64> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).context("read the memory in use")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let Some(kib) = line.and_then(|line| line.trim().strip_suffix("kB")) else {
-        bail!("this system does not tell how much memory process {pid} uses");
-    };
-    Ok(kib.trim().parse::<f64>()? / 1_024.0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_memory_of_a_process_is_read() {
-        let own = resident_mib(std::process::id()).unwrap();
-        assert!((1.0..100_000.0).contains(&own), "{own}");
-        assert!(resident_mib(u32::MAX).is_err());
     }
 }

@@ -1,6 +1,7 @@
 //! All sides of one case. They meet in heats: in each of them every side has one round, alone on the machine, and who
 //! goes first changes. Knows no process and no figure's meaning.
 use super::case::Case;
+use super::crew::Crew;
 use super::load::{self, Round, Side, Span};
 use super::processes::Driver;
 use super::raw::Raw;
@@ -9,12 +10,15 @@ use super::through::Through;
 use amends_dtm::Gid;
 use amends_dtm::client::{DtmClient, DtmStatus};
 use anyhow::{Context as _, bail};
+use futures::{StreamExt as _, TryStreamExt as _};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// DTM's own status may go backwards for a while (dtm.md D22).
 const DTM_LIMIT: Duration = Duration::from_secs(30);
 const DTM_LOOK: Duration = Duration::from_millis(50);
+/// Ends that are looked at together, after the clock has stopped.
+const LOOKS: usize = 16;
 
 /// Who is on a side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +38,31 @@ impl Name {
         }
     }
 
+    /// Who drives the global transactions of a side, as figures name it.
+    pub fn side(self) -> &'static str {
+        match self {
+            Name::Raw(_) => "raw",
+            Name::Amends(driver) => driver.coordinator(),
+        }
+    }
+
+    /// Where the state of a side's coordinator is kept, as figures name it.
+    pub fn store(self) -> &'static str {
+        match self {
+            Name::Raw(store) => store.name(),
+            Name::Amends(driver) => driver.store(),
+        }
+    }
+
+    /// A side, as people write it.
+    pub fn title(self) -> String {
+        match self {
+            Name::Raw(store) => format!("raw DTM on {}", store.title()),
+            Name::Amends(Driver::Dtm(store)) => format!("Amends with DTM on {}", store.title()),
+            Name::Amends(Driver::Embedded) => "Amends alone, on SQLite".to_owned(),
+        }
+    }
+
     /// Who drives an orchestrator's side.
     pub fn driver(self) -> Option<Driver> {
         match self {
@@ -48,30 +77,36 @@ pub struct Corner {
     name: Name,
     side: Arc<Side>,
     dtm: Option<DtmClient>,
+    crew: Crew,
 }
 
 impl Corner {
     /// A plain client of DTM.
-    pub fn raw(store: Store, raw: Raw, dtm: &DtmClient) -> Corner {
-        Corner { name: Name::Raw(store), side: Arc::new(Side::Raw(Box::new(raw))), dtm: Some(dtm.clone()) }
+    pub fn raw(store: Store, raw: Raw, dtm: &DtmClient, crew: Crew) -> Corner {
+        let side = Arc::new(Side::Raw(Box::new(raw)));
+        Corner { name: Name::Raw(store), side, dtm: Some(dtm.clone()), crew }
     }
 
     /// The orchestrator, and the DTM server behind it, if there is one.
-    pub fn amends(driver: Driver, through: Through, dtm: Option<&DtmClient>) -> Corner {
+    pub fn amends(driver: Driver, through: Through, dtm: Option<&DtmClient>, crew: Crew) -> Corner {
         let side = Arc::new(Side::Through(Box::new(through)));
-        Corner { name: Name::Amends(driver), side, dtm: dtm.cloned() }
+        Corner { name: Name::Amends(driver), side, dtm: dtm.cloned(), crew }
     }
 
     /// A round, and the proof that the last ones of it end as they should; so nothing of it runs on.
     async fn round(&self, case: Case, in_flight: usize, span: Span) -> anyhow::Result<Round> {
-        let round = load::round(&self.side, in_flight, span).await?;
-        for gid in &round.sample {
-            self.side.ended(gid).await?;
-            if let Some(dtm) = &self.dtm {
-                dtm_agrees(dtm, gid, case.shape().dtm_status()).await?;
-            }
-        }
+        let round = load::round(&self.side, &self.crew, in_flight, span).await?;
+        let looks = round.sample.iter().map(|gid| self.ended(gid, case.shape().dtm_status()));
+        futures::stream::iter(looks).buffer_unordered(LOOKS).try_collect::<()>().await?;
         Ok(round)
+    }
+
+    async fn ended(&self, gid: &Gid, wanted: DtmStatus) -> anyhow::Result<()> {
+        self.side.ended(gid).await?;
+        match &self.dtm {
+            Some(dtm) => dtm_agrees(dtm, gid, wanted).await,
+            None => Ok(()),
+        }
     }
 }
 

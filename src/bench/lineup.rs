@@ -1,6 +1,7 @@
 //! Who takes part: the coordinators and stores that were asked for, and their processes. Knows no round and no figure.
 use super::arena::{Arena, Corner};
 use super::case::Case;
+use super::crew::Crew;
 use super::noop::Participant;
 use super::processes::{Driver, Dtm, Orchestrator};
 use super::raw::Raw;
@@ -98,12 +99,18 @@ impl Lineup {
         Ok(started)
     }
 
+    /// The version of DTM that takes part.
+    pub fn dtm_version(&self) -> &str {
+        &self.binary.version
+    }
+
     /// Raw DTM against orchestrators.
     pub async fn against(&self, case: Case, all: &[Orchestrator]) -> anyhow::Result<Arena> {
         let mut corners = self.raw_corners(case).await?;
         for one in all {
             let through = Through::new(&one.address, Deed::Noop(case.shape()), &one.witness).await?;
-            corners.push(Corner::amends(one.driver, through, one.dtm.as_ref().map(|dtm| &dtm.client)));
+            let dtm = one.dtm.as_ref().map(|dtm| &dtm.client);
+            corners.push(Corner::amends(one.driver, through, dtm, one.crew()));
         }
         Ok(Arena { case, corners })
     }
@@ -121,7 +128,7 @@ impl Lineup {
         let mut corners = Vec::new();
         for (store, dtm) in &self.raws {
             let raw = Raw::new(&dtm.client, &self.participant, case.shape()).await?;
-            corners.push(Corner::raw(*store, raw, &dtm.client));
+            corners.push(Corner::raw(*store, raw, &dtm.client, Crew::new(dtm.members())));
         }
         Ok(corners)
     }

@@ -1,5 +1,6 @@
 //! The processes under load: DTM servers, and orchestrators that know no participant but a no-op one.
 //! Dropping one kills it. Knows how they are started, nothing of what they are asked.
+use super::crew::{Crew, Part};
 use super::noop::Participant;
 use super::store::{Backing, Store};
 use super::witness::Witness;
@@ -54,8 +55,8 @@ impl Driver {
 pub struct Dtm {
     pub client: DtmClient,
     local: LocalDtm,
-    _process: Tethered,
-    _backing: Backing,
+    process: Tethered,
+    backing: Backing,
 }
 
 impl Dtm {
@@ -66,7 +67,13 @@ impl Dtm {
         local.store.clone_from(&backing.settings);
         let mut process = Tethered::spawn(local.command()?)?;
         let client = local.wait_ready(process.child(), START_LIMIT).await?;
-        Ok(Dtm { client, local, _process: process, _backing: backing })
+        Ok(Dtm { client, local, process, backing })
+    }
+
+    /// Its process, and those of its store.
+    pub fn members(&self) -> impl Iterator<Item = (Part, u32)> {
+        let store = self.backing.pid().map(|pid| (Part::Store, pid));
+        self.process.pid().map(|pid| (Part::Dtm, pid)).into_iter().chain(store)
     }
 }
 
@@ -76,7 +83,7 @@ pub struct Orchestrator {
     pub driver: Driver,
     pub dtm: Option<Dtm>,
     pub witness: Arc<Witness>,
-    _child: Child,
+    child: Child,
     /// The process ends when this closes, however we end.
     _lifeline: Option<ChildStdin>,
     _participant: Option<Participant>,
@@ -124,8 +131,14 @@ impl Orchestrator {
             ended = child.wait() => bail!("the orchestrator ended with {}", ended?),
             () = tokio::time::sleep(START_LIMIT) => bail!("the orchestrator does not listen"),
         }
-        let (_child, _lifeline, _participant) = (child, lifeline, None);
-        Ok(Orchestrator { address, driver, dtm, witness, _child, _lifeline, _participant })
+        let (_lifeline, _participant) = (lifeline, None);
+        Ok(Orchestrator { address, driver, dtm, witness, child, _lifeline, _participant })
+    }
+
+    /// Everybody who works for it.
+    pub fn crew(&self) -> Crew {
+        let own = self.child.id().map(|pid| (Part::Orchestrator, pid));
+        Crew::new(own.into_iter().chain(self.dtm.iter().flat_map(Dtm::members)))
     }
 }
 

@@ -22,18 +22,27 @@ impl Store {
         }
     }
 
+    /// As people write it.
+    pub fn title(self) -> &'static str {
+        match self {
+            Store::Boltdb => "BoltDB",
+            Store::Redis => "Redis",
+            Store::Postgres => "PostgreSQL",
+        }
+    }
+
     /// Starts what a DTM server needs for it.
     pub async fn start(self) -> Result<Backing, DatabaseError> {
         match self {
-            Store::Boltdb => Ok(Backing { settings: Vec::new(), _server: None }),
+            Store::Boltdb => Ok(Backing { settings: Vec::new(), server: None }),
             Store::Redis => {
                 let redis = Redis::start().await?;
-                Ok(Backing { settings: redis.dtm_settings(), _server: Some(Server::Redis(redis)) })
+                Ok(Backing { settings: redis.dtm_settings(), server: Some(Server::Redis(redis)) })
             }
             Store::Postgres => {
                 let postgres = Postgres::start().await?;
                 let settings = postgres.create_dtm_database("dtm").await?;
-                Ok(Backing { settings, _server: Some(Server::Postgres(postgres)) })
+                Ok(Backing { settings, server: Some(Server::Postgres(postgres)) })
             }
         }
     }
@@ -43,11 +52,20 @@ impl Store {
 pub struct Backing {
     /// What its DTM server has to be told: `STORE_*`.
     pub settings: Vec<(String, String)>,
-    _server: Option<Server>,
+    server: Option<Server>,
 }
 
-/// Held, never asked.
+impl Backing {
+    /// The process of its server, if it has one.
+    pub fn pid(&self) -> Option<u32> {
+        match self.server.as_ref()? {
+            Server::Redis(redis) => redis.pid(),
+            Server::Postgres(postgres) => postgres.pid(),
+        }
+    }
+}
+
 enum Server {
-    Redis(#[expect(dead_code, reason = "dropping it ends the server")] Redis),
-    Postgres(#[expect(dead_code, reason = "dropping it ends the server")] Postgres),
+    Redis(Redis),
+    Postgres(Postgres),
 }

@@ -1,6 +1,7 @@
 //! Whole systems under load: the five services, the payment service provider and an orchestrator, for checkouts.
 //! Knows how they are started, nothing of what they are asked.
 use super::arena::Corner;
+use super::crew::{Crew, Part};
 use super::processes::Driver;
 use super::store::Backing;
 use super::through::{self, Deed, Through};
@@ -17,7 +18,7 @@ pub struct System {
     pub witness: Arc<Witness>,
     driver: Driver,
     stack: Stack,
-    _backing: Option<Backing>,
+    backing: Option<Backing>,
 }
 
 impl System {
@@ -41,7 +42,7 @@ impl System {
         };
         let stack = Stack::start(config).await?;
         through::seed(&Shop::open(&stack).await?).await?;
-        Ok(System { witness: Witness::new(stack.data_dir()), driver, stack, _backing: backing })
+        Ok(System { witness: Witness::new(stack.data_dir()), driver, stack, backing })
     }
 
     /// Its side of the arena.
@@ -55,11 +56,27 @@ impl System {
                 Some(DtmClient::new(&DtmEndpoints::parse(&grpc, self.stack.dtm_http().as_deref())?)?)
             }
         };
-        Ok(Corner::amends(self.driver, through, dtm.as_ref()))
+        Ok(Corner::amends(self.driver, through, dtm.as_ref(), self.crew()))
+    }
+
+    /// Everybody who works for it.
+    fn crew(&self) -> Crew {
+        let processes = self.stack.roles().filter_map(|role| Some((part(role), self.stack.pid(role)?)));
+        let store = self.backing.as_ref().and_then(Backing::pid).map(|pid| (Part::Store, pid));
+        Crew::new(processes.chain(store))
     }
 
     /// Lets it drain.
     pub async fn stop(self) {
         self.stack.stop().await;
+    }
+}
+
+fn part(role: Role) -> Part {
+    match role {
+        Role::Dtm => Part::Dtm,
+        Role::Psp => Part::Psp,
+        Role::Order | Role::Account | Role::Inventory | Role::Points | Role::Gateway => Part::Services,
+        Role::Orchestrator => Part::Orchestrator,
     }
 }

@@ -1,6 +1,7 @@
 //! The command line against a whole running system: real processes, the real DTM server, exit codes and JSON.
 #![allow(clippy::unwrap_used)] // all of it is test code
 
+mod bench;
 mod coordinator;
 mod fuzz;
 mod lanes;

@@ -85,9 +85,13 @@ impl Server {
         self.folder.path()
     }
 
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.process.pid()
+    }
+
     /// Ends the process as `signal` does; the folder stays.
     pub(crate) async fn end(&mut self, signal: Signal) -> Result<(), DatabaseError> {
-        let pid = self.process.child().id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        let pid = self.pid().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
         if let Some(pid) = pid {
             kill_process(pid, signal).map_err(|errno| start_failed(self.program)(errno.into()))?;
         }

@@ -52,6 +52,12 @@ impl Redis {
         self.server.folder()
     }
 
+    /// Its process id, while it runs.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.server.pid()
+    }
+
     /// What a DTM server has to be told to keep its data here.
     #[must_use]
     pub fn dtm_settings(&self) -> Vec<(String, String)> {

@@ -49,6 +49,12 @@ impl Tethered {
         self.child.wait().await
     }
 
+    /// Its process id, while it runs.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.child.id()
+    }
+
     /// The child itself, for whoever waits until it serves.
     pub fn child(&mut self) -> &mut Child {
         &mut self.child

@@ -20,6 +20,11 @@ fn installed<T>(server: Result<T, DatabaseError>) -> Option<T> {
     }
 }
 
+/// What the process that is said to be a server is called.
+fn name(pid: Option<u32>) -> String {
+    std::fs::read_to_string(format!("/proc/{}/comm", pid.unwrap())).unwrap().trim_end().to_owned()
+}
+
 /// A DTM server answers only once it has reached its store.
 async fn dtm_serves_on(folder: &Path, store: Vec<(String, String)>) {
     let binary = tokio::task::spawn_blocking(amends_dtm::binary::locate).await.unwrap().unwrap();
@@ -36,6 +41,7 @@ async fn dtm_runs_on_a_throwaway_redis() {
     let folder = tempfile::tempdir().unwrap();
     let Some(redis) = installed(Redis::start().await) else { return };
     dtm_serves_on(folder.path(), redis.dtm_settings()).await;
+    assert_eq!(name(redis.pid()), "redis-server");
     let own = redis.folder().to_owned();
     assert!(own.join("redis.conf").exists() && own.join("appendonlydir").exists());
     drop(redis);
@@ -47,6 +53,7 @@ async fn dtm_runs_on_a_throwaway_postgres() {
     let folder = tempfile::tempdir().unwrap();
     let Some(postgres) = installed(Postgres::start().await) else { return };
     dtm_serves_on(folder.path(), postgres.create_dtm_database("dtm").await.unwrap()).await;
+    assert_eq!(name(postgres.pid()), "postgres");
     let again = postgres.create_database("dtm").await.unwrap_err().to_string();
     let own = postgres.folder().to_owned();
     assert!(own.join("data").exists());
