@@ -156,13 +156,14 @@ fn alarm(refusal: &Refusal, phase: Phase) {
     );
 }
 
-/// The text names no statement and no value: the caller cannot do anything with them.
+/// The text names no statement and no value: the caller cannot do anything with them. Nor does it say that nothing was
+/// changed: where a commit failed, nobody knows before the call is made again.
 pub(crate) fn storage_refusal(error: &DbErr) -> Refusal {
     if store::is_locked(error) {
         return Refusal::new(Reason::Locked, "another call holds the lock, ask again");
     }
     tracing::error!(%error, "database");
-    Refusal::new(Reason::StorageUnavailable, "the database failed, nothing was changed")
+    Refusal::new(Reason::StorageUnavailable, "the database failed, ask again")
 }
 
 /// The answer of a direct call.

@@ -16,10 +16,13 @@ pub enum LogFormat {
     Pretty,
 }
 
-/// Starts logging. A second call in the same process changes nothing.
+/// Starts logging. A second call in the same process changes nothing. A line that cannot be written, because the disk that
+/// the log is on is full, is lost: nothing else ends because of it.
 pub fn init(format: LogFormat) {
     let filter = EnvFilter::try_from_env("AMENDS_LOG").unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // It would tell of the failed line by another one on standard error, and panic when that fails as well.
+    let builder = builder.log_internal_errors(false);
     let outcome = match format {
         LogFormat::Json => builder.json().flatten_event(true).finish().try_init(),
         LogFormat::Pretty => builder.compact().finish().try_init(),

@@ -33,6 +33,7 @@ pub struct WorldConfig {
     pivot_timeout_ms: u32,
     psp_timeout_ms: u32,
     audit: Vec<String>,
+    env: Vec<(Role, String, String)>,
 }
 
 impl WorldConfig {
@@ -46,6 +47,7 @@ impl WorldConfig {
             pivot_timeout_ms: 5_000,
             psp_timeout_ms: 500,
             audit: Vec::new(),
+            env: Vec::new(),
         }
     }
 
@@ -59,6 +61,13 @@ impl WorldConfig {
             flag("calls-per-second", 400),
         ];
         WorldConfig { audit: flags.concat(), ..self }
+    }
+
+    /// Sets environment variables of one role.
+    #[must_use]
+    pub fn env(mut self, role: Role, variables: impl IntoIterator<Item = (String, String)>) -> WorldConfig {
+        self.env.extend(variables.into_iter().map(|(name, value)| (role, name, value)));
+        self
     }
 
     /// Gives charges and the PSP the time that a killed process needs to come back.
@@ -96,6 +105,9 @@ impl World {
             .args(Role::Orchestrator, &config.audit)
             .args(Role::Gateway, ["--psp-timeout-ms", &config.psp_timeout_ms.to_string()])
             .args(Role::Gateway, GATEWAY);
+        for (role, name, value) in &config.env {
+            stack = stack.env(*role, name, value);
+        }
         let mut proxies = Vec::new();
         for participant in Role::PARTICIPANTS {
             let proxy = Proxy::open(participant.as_str(), Arc::clone(&script)).await;
