@@ -9,8 +9,8 @@ use super::tally::Tally;
 use anyhow::Context as _;
 use std::path::{Path, PathBuf};
 
-/// Everything but figures.
-const TEXT: &str = include_str!("page.md");
+/// Everything but figures: Markdown with names in braces. Its links lead somewhere from the page only.
+const TEXT: &str = include_str!("page.txt");
 /// What people found out with profiles: written by hand, beside the charts.
 const NOTES: &str = "notes.md";
 
