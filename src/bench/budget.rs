@@ -4,6 +4,9 @@ use super::case::Case;
 use super::processes::Driver;
 use super::store::Store;
 
+/// Global transactions in flight, beyond which nothing is asked for.
+const MOST: usize = 64;
+
 /// One comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Match {
@@ -14,9 +17,9 @@ pub struct Match {
 }
 
 impl Match {
-    /// The least ratio to raw DTM that is asked for; `None` = only reported.
+    /// The least ratio to raw DTM that is asked for, which it is up to 64 in flight; `None` = only reported.
     pub fn least_ratio(self) -> Option<f64> {
-        let from = |in_flight, least| (self.in_flight >= in_flight).then_some(least);
+        let from = |in_flight, least| (in_flight..=MOST).contains(&self.in_flight).then_some(least);
         match self.driver {
             Driver::Embedded => match (self.case, self.raw) {
                 (Case::Saga2, Store::Boltdb) => from(64, 8.0),
@@ -55,6 +58,7 @@ mod tests {
         assert_eq!(dtm(Case::Saga2, Store::Boltdb, 1), None);
         assert_eq!(dtm(Case::Saga2, Store::Boltdb, 16), Some(0.65));
         assert_eq!(dtm(Case::Tcc2, Store::Boltdb, 64), Some(0.65));
+        assert_eq!(dtm(Case::Tcc2, Store::Boltdb, 256), None);
         assert_eq!(dtm(Case::Checkout, Store::Boltdb, 16), Some(0.5));
         assert_eq!(dtm(Case::Saga2, Store::Redis, 64), Some(0.5));
         assert_eq!(dtm(Case::Tcc2, Store::Redis, 64), None);
