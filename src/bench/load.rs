@@ -54,7 +54,7 @@ pub struct Span {
     /// At least so long until it runs evenly, and until every worker has ended one; what ends or begins in this time
     /// does not count.
     pub ramp: Duration,
-    /// At least so long it counts, and until as many have ended as are in flight: with fewer, a round is a matter of luck.
+    /// At least so long it counts, and until twice as many have ended as are in flight: with fewer, a round is a matter of luck.
     pub measured: Duration,
 }
 
@@ -139,6 +139,9 @@ pub async fn round(side: &Arc<Side>, crew: &Crew, in_flight: usize, span: Span) 
     for done in all.iter().filter(|done| window.time.contains(&done.began)) {
         times_us.record(u64::try_from((done.ended - done.began).as_micros())?)?;
     }
+    if times_us.is_empty() {
+        bail!("nothing began and ended within a round");
+    }
     Ok(Round {
         ended: all.iter().filter(|done| window.time.contains(&done.ended)).count(),
         lasted: window.time.end - window.time.start,
@@ -157,7 +160,8 @@ async fn keep_time(crew: &Crew, in_flight: usize, span: Span, course: &Course) -
     let used = crew.cpu_s()?;
     let (from, ended) = (Instant::now(), course.ended.load(Ordering::Relaxed));
     tokio::time::sleep(span.measured).await;
-    at_least(ended + in_flight, &course.ended).await;
+    // Those in flight when the time began do not count among the times; as many after them do.
+    at_least(ended + 2 * in_flight, &course.ended).await;
     let until = Instant::now();
     let mut cpu_s = crew.cpu_s()?;
     for (part, used) in used {

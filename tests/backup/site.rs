@@ -22,15 +22,6 @@ const CLIENTS: usize = 56;
 const PATIENCE: Duration = Duration::from_secs(50);
 /// A DTM that is told nothing and changes nothing for so long has no answer left to store.
 const SETTLED: Duration = Duration::from_secs(1);
-/// The PSP and the gateway lose patience sooner than in earnest, so that unknown outcomes fit into the test.
-const GATEWAY: [&str; 6] = [
-    "--psp-timeout-ms",
-    "1000",
-    "--query-schedule",
-    "200ms,500ms,1s,1s,2s,2s,2s,2s,2s,2s,2s,2s",
-    "--psp-queries-per-s",
-    "200",
-];
 
 /// A running system and its clients.
 pub struct Site {
@@ -54,7 +45,9 @@ impl Site {
     /// A system on a data folder that is there already, whose clients know their orders by the seed.
     pub async fn start(data: &Path, coordinator: CoordinatorChoice, seed: u64, witness: &Path) -> Site {
         let config = StackConfig::new(AMENDS, data).restarts(Restarts::ByHand).coordinator(coordinator);
-        let stack = Stack::start(config.args(Role::Gateway, GATEWAY)).await.must("start the system");
+        let stack = Stack::start(config.args(Role::Gateway, amends_chaos::IMPATIENT_GATEWAY))
+            .await
+            .must("start the system");
         let load =
             Load::new(&stack.address(Role::Orchestrator), &Settings::new(seed), witness).must("begin a load");
         Site { stack, load, seed, clients: JoinSet::new() }

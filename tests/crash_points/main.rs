@@ -17,7 +17,7 @@ mod victims;
 use amends_chaos::{IMPATIENT_GATEWAY, Load, Settings};
 use amends_crash_points::FOLDER;
 use amends_stack::{CoordinatorChoice, Restarts, Role, Stack, StackConfig};
-use amends_testkit::Must as _;
+use amends_testkit::{Must as _, until, within};
 use clerk::Clerk;
 use doubter::Doubters;
 use grumbler::{Grumbler, Scene};
@@ -104,16 +104,21 @@ async fn whoever_dies_at_whichever_point_nothing_is_lost() {
     tell(&format!("{} points, {} s", victims.len(), began.elapsed().as_secs()));
 
     load.stop();
-    let acknowledged = clerk.end().await;
+    let acknowledged = within("the clerk ends", clerk.end()).await;
     wrong.extend(doubters.end().await);
-    grumbler.end().await;
+    within("the needs end", grumbler.end()).await;
     wrong.extend(amends_chaos::all_end(&load, clients).await.err());
     let targets = amends_chaos::targets(&stack).await.must("find everybody");
     wrong.extend(amends_chaos::comes_to_rest(&targets).await.err());
+    let kept = archive(folder.path());
+    until("the archive has what was made up", async || {
+        provoke::not_archived_once(&kept).await.is_empty().then_some(())
+    })
+    .await;
     let findings = amends_chaos::judge(&load, &targets).await;
     wrong.extend(findings.failures);
     wrong.extend(acknowledged.missing(&stack).await);
-    wrong.extend(provoke::not_archived_once(&archive(folder.path())).await);
+    wrong.extend(provoke::not_archived_once(&kept).await);
     let checkers = findings.checkers.expect("the checkers have run");
     tell(&format!(
         "{} checkouts, {} in doubt, {} direct writes of each kind, {} s in all",

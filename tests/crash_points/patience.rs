@@ -28,11 +28,10 @@ where
     }
 }
 
-/// A connection that broke comes as any of these, and so does a service that is locked or has no turn.
+/// A connection that broke comes as any of these codes, and so does a service that has no turn; one whose store is locked
+/// says so (payments-domain.md §2).
 pub fn is_away(status: &Status) -> bool {
-    let code = status.code();
-    matches!(
-        code,
-        Code::Unavailable | Code::Unknown | Code::Cancelled | Code::DeadlineExceeded | Code::Aborted
-    )
+    let locked = status.code() == Code::FailedPrecondition && status.message().starts_with("LOCKED");
+    let broken = [Code::Unavailable, Code::Unknown, Code::Cancelled, Code::DeadlineExceeded, Code::Aborted];
+    locked || broken.contains(&status.code())
 }

@@ -28,15 +28,6 @@ const FULL_THOROUGH: [Duration; 20] = [Duration::from_secs(60); 20];
 /// Between two deposits of the prober.
 const PROBE: Duration = Duration::from_millis(20);
 const WALLET: &str = "USER_WALLET:prober:USD";
-/// The PSP and the gateway lose patience sooner than in earnest, so that unknown outcomes fit into the test.
-const GATEWAY: [&str; 6] = [
-    "--psp-timeout-ms",
-    "1000",
-    "--query-schedule",
-    "200ms,500ms,1s,1s,2s,2s,2s,2s,2s,2s,2s,2s",
-    "--psp-queries-per-s",
-    "200",
-];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disk_that_was_full_under_load_loses_nothing_on_dtm() {
@@ -99,7 +90,7 @@ async fn system(disk: &mut Disk, elsewhere: &Path, coordinator: CoordinatorChoic
     let data = disk.folder().join("stack");
     std::fs::create_dir(&data).unwrap();
     let config = StackConfig::new(AMENDS, &data).restarts(Restarts::ByHand).coordinator(coordinator);
-    let config = disk.below(config.args(Role::Gateway, GATEWAY), &data, elsewhere);
+    let config = disk.below(config.args(Role::Gateway, amends_chaos::IMPATIENT_GATEWAY), &data, elsewhere);
     let stack = Stack::start(config).await.must("start the system");
     amends_chaos::open_market(&stack).await.must("open the market");
     let witness = elsewhere.join(format!("witness-{}", std::process::id()));

@@ -1,15 +1,36 @@
 //! A process that starts on a store of which the n-th call fails: it serves, or it ends and says why; the next start
 //! on a store that is well finds everything as it was.
+use crate::bodies;
 use crate::layer::ways;
 use crate::world::World;
 use crate::{seed, tell, thorough};
+use amends_proto::pay::account::v1::DepositRequest;
 use amends_stack::Role;
-use amends_testkit::Must as _;
+use amends_testkit::{Must as _, until};
+use prost::Message as _;
+use tonic::Code;
 
 /// A start takes fewer calls on files.
 const MOST: u32 = 400;
 /// The two ways to open a store: as a participant, and as the history.
 const TWO: [Role; 2] = [Role::Account, Role::Orchestrator];
+
+/// A store that could only be opened for reading looks well until somebody writes.
+async fn writes(world: &World, name: &str) {
+    let request = DepositRequest {
+        account_id: bodies::WALLET.to_owned(),
+        amount: bodies::usd(1),
+        idempotency_key: bodies::id(),
+    };
+    // The first write may still find what failed at the start.
+    until(name, async || {
+        let reply = world
+            .direct(Role::Account, &bodies::path(Role::Account, "Deposit"), request.encode_to_vec())
+            .await;
+        (reply.code == Code::Ok).then_some(())
+    })
+    .await;
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_start_on_a_failing_store_serves_or_says_why_not() {
@@ -48,6 +69,10 @@ async fn a_start_on_a_failing_store_serves_or_says_why_not() {
                     world.store(role).snapshot().await == before,
                     "{role}, {way:?} at {nth}: it changed something"
                 );
+                if role == Role::Account {
+                    let name = format!("{role}, {way:?} at {nth}");
+                    writes(&world, &name).await;
+                }
             }
             if !struck {
                 break;

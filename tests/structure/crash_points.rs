@@ -60,7 +60,9 @@ fn marked<'f>(files: &[&'f Source]) -> BTreeMap<&'f str, usize> {
 fn unmarked(file: &Source) -> Vec<&str> {
     let lines = code(file);
     let writes = |line: &str| WRITES.iter().any(|write| line.contains(write));
-    let is_marked = |at: usize| lines[at.saturating_sub(1)..=at].iter().any(|line| line.contains("around!("));
+    let is_mark = |at: usize| lines[at].contains("around!(");
+    let goes_on = |at: usize| !lines[at].trim_end().ends_with(';');
+    let is_marked = |at: usize| is_mark(at) || (at > 0 && goes_on(at - 1) && is_mark(at - 1));
     (0..lines.len()).filter(|at| writes(lines[*at]) && !is_marked(*at)).map(|at| lines[at].trim()).collect()
 }
 
@@ -95,6 +97,8 @@ fn a_write_without_a_place_is_seen() {
     let file = |text: &str| Source { path: "services/order/src/x.rs".to_owned(), text: text.to_owned() };
     assert_eq!(unmarked(&file("tx.commit().await?;")), ["tx.commit().await?;"]);
     assert!(unmarked(&file("around!(Place::Guard, tx.commit().await)?;")).is_empty());
+    let masked = "around!(Place::Guard, a.commit().await)?;\nb.commit().await?;";
+    assert_eq!(unmarked(&file(masked)), ["b.commit().await?;"]);
     assert_eq!(registered("    Guard = \"guard.commit\" in PARTICIPANTS,"), ["Guard"]);
     assert_eq!(marked(&[&file("around!(Place::Guard, x)")]), BTreeMap::from([("Guard", 1)]));
 }

@@ -12,6 +12,8 @@ const CASES: &str = "on_every_store!";
 pub struct Targets {
     /// By package and by the words that choose a target, its first source file.
     sources: BTreeMap<(String, String), PathBuf>,
+    /// By the same, the feature without which Cargo does not build it.
+    required: BTreeMap<(String, String), String>,
     /// Each with its package.
     features: BTreeSet<(String, String)>,
 }
@@ -63,7 +65,10 @@ impl Targets {
                     // Programs, examples and build scripts.
                     Some(_) | None => continue,
                 };
-                all.sources.insert((name.clone(), words), text(&target["src_path"]).into());
+                let required = target["required-features"].as_array().into_iter().flatten().map(text);
+                let key = (name.clone(), words);
+                all.required.extend(required.map(|feature| (key.clone(), feature)));
+                all.sources.insert(key, text(&target["src_path"]).into());
             }
             let features = package["features"].as_object().into_iter().flatten();
             all.features.extend(features.map(|(feature, _)| (name.clone(), feature.clone())));
@@ -78,6 +83,10 @@ impl Targets {
         let Some(source) = self.sources.get(&of_package(&target)) else {
             return Err("there is no such target".to_owned());
         };
+        let required = self.required.get(&of_package(&target)).map(String::as_str);
+        if let Some(missing) = required.filter(|required| feature != Some(*required)) {
+            return Err(format!("it needs --features {missing}"));
+        }
         if let Some(unknown) = feature.filter(|feature| !self.features.contains(&of_package(feature))) {
             return Err(format!("there is no feature {unknown}"));
         }
@@ -165,6 +174,7 @@ fn tests_are_found_where_they_are() {
         "-p amends --test structure no_such_test",
         "-p amends --test structure one two",
         "-p amends --features nothing --test structure",
+        "-p amends --test crash_points",
         "-p amends --bins --test structure",
     ] {
         assert!(run(nothing).is_err(), "{nothing}");

@@ -45,7 +45,8 @@ impl Point {
         Place::ALL.iter().flat_map(of)
     }
 
-    /// Asks whoever looks into `folder` to die when it is here for the `nth` time from now on.
+    /// Asks whoever looks into `folder` to die when it is here for the `nth` time. A process counts all points together, so
+    /// that only its first request may be for another time than the first.
     ///
     /// # Errors
     /// The folder cannot be written.

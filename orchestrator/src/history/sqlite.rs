@@ -7,7 +7,8 @@ use super::writer::{Append, AppendError, Conflict, Done, MAX_BATCH, Needs, NewTr
 use amends_crash_points::{Place, around};
 use amends_serve::store::LOCK_WAIT;
 use rusqlite::{
-    CachedStatement, Connection, ErrorCode, OptionalExtension as _, Row, Transaction, TransactionBehavior,
+    CachedStatement, Connection, ErrorCode, OpenFlags, OptionalExtension as _, Row, Transaction,
+    TransactionBehavior,
 };
 use std::path::{Path, PathBuf};
 use tokio::sync::mpsc;
@@ -106,7 +107,9 @@ fn is_refusal(error: &rusqlite::Error) -> bool {
 }
 
 fn open(path: &Path) -> rusqlite::Result<Connection> {
-    let connection = Connection::open(path)?;
+    // Where the file is gone none is made: it would be another one, without tables and for everybody to read.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(LOCK_WAIT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     connection.pragma_update(None, "journal_mode", "WAL")?;

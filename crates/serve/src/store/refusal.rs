@@ -26,9 +26,14 @@ pub(super) fn refused(error: rusqlite::Error) -> DbErr {
 
 /// The disk failed, and not only by being full: what of the last write is on it, nobody knows.
 pub(super) fn is_disk(error: &DbErr) -> bool {
-    sqlite_code(error).is_some_and(|code| {
-        matches!(code, ffi::SQLITE_IOERR | ffi::SQLITE_CANTOPEN | ffi::SQLITE_CORRUPT | ffi::SQLITE_NOTADB)
-    })
+    let failed = [
+        ffi::SQLITE_IOERR,
+        ffi::SQLITE_CANTOPEN,
+        ffi::SQLITE_CORRUPT,
+        ffi::SQLITE_NOTADB,
+        ffi::SQLITE_READONLY,
+    ];
+    sqlite_code(error).is_some_and(|code| failed.contains(&code))
 }
 
 /// Primary result code.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rusqlite::{Connection, Row, params_from_iter};
+use rusqlite::{Connection, MAIN_DB, OpenFlags, Row, ffi, params_from_iter};
 use sea_orm::{ConnAcquireErr, DbErr, Statement};
 use tokio::sync::OwnedMutexGuard;
 
@@ -87,7 +87,13 @@ impl Turns {
 }
 
 fn open(path: &Path) -> rusqlite::Result<Connection> {
-    let connection = Connection::open(path)?;
+    // Where the file is gone none is made: it would be another one, without tables and for everybody to read.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    // A file that cannot be opened for writing is opened for reading instead, and that is not said.
+    if connection.is_readonly(MAIN_DB)? {
+        return Err(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_CANTOPEN), None));
+    }
     // Whoever finds the file locked waits elsewhere: see `begin`.
     connection.busy_timeout(Duration::ZERO)?;
     connection.set_prepared_statement_cache_capacity(PREPARED_STATEMENTS);

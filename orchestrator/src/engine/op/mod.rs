@@ -95,6 +95,9 @@ impl Engine {
         let run = Run { attempt, turn: Turn::Retry, ..Run::new(self, live, at) };
         let Some(admission) = run.room_in_time().await else { return Answered::no_room() };
         leave(admission.as_ref()).await;
+        if !self.tenure().holds() {
+            return Answered::no_room();
+        }
         let called = Instant::now();
         let answered = run.call(Begun { time_us: 0, durable: true }).await.0;
         if let Some(admission) = admission {
