@@ -108,7 +108,8 @@ async fn what_changes_between_two_looks_is_in_a_page_as_a_whole_or_not_at_all(pl
         })
         .await;
         if let Some(page) = over {
-            assert!(wakings > 3, "only {wakings} moments");
+            // How often it waits is up to the machine: a slow one has more of an answer there at each look.
+            assert!(wakings > 1, "it was never seen half-way");
             assert!(stage.is_of(side, &page.unwrap()));
             break;
         }
