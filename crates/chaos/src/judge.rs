@@ -52,9 +52,9 @@ pub async fn all_end(load: &Load, mut clients: JoinSet<()>) -> Result<(), String
     }
 }
 
-/// Waits until the coordinator has come to an end with everything, too.
-pub async fn comes_to_rest(targets: &Targets) -> Result<(), String> {
-    match amends_checkers::wait_quiet(targets, SOON).await {
+/// Waits until the coordinator has come to an end with everything, too; `patience` is for all of them together.
+pub async fn comes_to_rest(targets: &Targets, patience: Duration) -> Result<(), String> {
+    match amends_checkers::wait_quiet(targets, patience).await {
         Ok(Quiet::Reached) => Ok(()),
         Ok(Quiet::StillOpen(gids)) => Err(format!("still open: {}", gids.join(" "))),
         Ok(Quiet::CoordinatorBehind(gids)) => Err(format!("the coordinator is behind: {}", gids.join(" "))),

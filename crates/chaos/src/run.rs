@@ -74,7 +74,7 @@ pub async fn run(settings: &Settings, place: &Place, now: &watch::Sender<Now>) -
     failures.extend(judge::all_came_back(&strikes));
     failures.extend(judge::all_end(&load, clients).await.err());
     let targets = judge::targets(&stack).await?;
-    failures.extend(judge::comes_to_rest(&targets).await.err());
+    failures.extend(judge::comes_to_rest(&targets, judge::SOON).await.err());
     let quiet = off.0.elapsed();
     doing(now, "judging");
     let mut findings = judge::judge(&load, &targets).await;
