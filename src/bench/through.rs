@@ -8,7 +8,7 @@ use crate::output::status_name;
 use crate::start::checkout_request;
 use amends_dtm::Gid;
 use amends_proto::amends::v1::transactions_client::TransactionsClient;
-use amends_proto::amends::v1::{BenchInput, Mode, StartRequest, StartResponse, Status};
+use amends_proto::amends::v1::{BenchInput, Mode, StartRequest, StartResponse, Status, WaitRequest};
 use amends_proto::pay::account::v1::DepositRequest;
 use amends_proto::pay::inventory::v1::RestockRequest;
 use amends_proto::pay::points::v1::GrantRequest;
@@ -21,6 +21,8 @@ use uuid::Uuid;
 
 /// The caller under whose name global transactions are started.
 const CALLER: &str = "bench";
+/// Waits for an end behind that of `Start`: one that was left behind by 255 others is late, not stuck, and its time counts.
+const MORE_WAITS: u32 = 3;
 /// More money and points, and more goods, than any run can use up.
 const PLENTY: i64 = 1_000_000_000_000;
 const PLENTY_OF_GOODS: i64 = 900_000_000;
@@ -57,15 +59,28 @@ impl Through {
         };
         let request = StartRequest { wait_ms: i32::try_from(ATTEMPT_LIMIT.as_millis())?, ..request };
         let started = self.start(request).await?;
+        let gid = Gid::parse(&started.gid)?;
+        let (mut status, mut reason) = (started.status(), started.reason);
+        for _ in 0..MORE_WAITS {
+            if !matches!(status, Status::Accepted | Status::Running | Status::Compensating) {
+                break;
+            }
+            (status, reason) = self.wait(&gid).await?;
+        }
         ensure!(
-            started.status() == wanted,
-            "{} ended {} instead of {}: {}",
-            started.gid,
-            started.status().as_str_name(),
-            wanted.as_str_name(),
-            started.reason
+            status == wanted,
+            "{gid} ended {} instead of {}: {reason}",
+            status.as_str_name(),
+            wanted.as_str_name()
         );
-        Ok(Gid::parse(&started.gid)?)
+        Ok(gid)
+    }
+
+    async fn wait(&self, gid: &Gid) -> anyhow::Result<(Status, String)> {
+        let request =
+            WaitRequest { gid: gid.to_string(), timeout_ms: i32::try_from(ATTEMPT_LIMIT.as_millis())? };
+        let now = self.client.clone().wait(request).await.context("wait")?.into_inner();
+        Ok((now.status(), now.reason))
     }
 
     /// From `Start` to its answer, which waits for nothing.
