@@ -15,7 +15,7 @@ use bytes::Bytes;
 use futures::FutureExt as _;
 use prost::Message as _;
 use std::collections::BTreeMap;
-use tonic::Code;
+use tonic::Status;
 
 /// DTM's own poll: the backstop only, waking it is our job (design.md §2, Times).
 const RETRY_INTERVAL_S: u32 = 60;
@@ -86,6 +86,15 @@ impl DtmCoordinator {
         }
         Ok(())
     }
+
+    /// DTM answers an abort of a gid that it does not know with INTERNAL (dtm.md §2), and a connection that broke under an
+    /// abort it may have taken looks much the same: only what it says of the gid tells them apart.
+    async fn not_aborted(&self, gid: &Gid, answer: &Status) -> CoordinatorError {
+        match around!(Place::DtmView, self.client.query(gid).await) {
+            Ok(None) => CoordinatorError::Refused("DTM does not know the gid".to_owned()),
+            Ok(Some(_)) | Err(_) => CoordinatorError::Unknown(answer.to_string()),
+        }
+    }
 }
 
 /// A graph is DTM's concurrent saga. One that DTM has no room for goes as a chain, which keeps its order too: then its
@@ -110,20 +119,6 @@ fn meaning(error: DtmError) -> CoordinatorError {
         DtmError::ReplyUnknown(status) => CoordinatorError::Unknown(status.to_string()),
         DtmError::NoAnswer(error) => CoordinatorError::Unknown(error.to_string()),
         DtmError::Protocol(text) => CoordinatorError::Unknown(text),
-    }
-}
-
-/// An abort that DTM itself answered with an error was not taken: it does not know the gid (dtm.md §2).
-fn abort_meaning(error: DtmError) -> CoordinatorError {
-    match error {
-        DtmError::ReplyUnknown(status) if matches!(status.code(), Code::Internal | Code::Unknown) => {
-            CoordinatorError::Refused(status.message().to_owned())
-        }
-        error @ (DtmError::ReplyUnknown(_)
-        | DtmError::Refused(_)
-        | DtmError::InvalidRequest(_)
-        | DtmError::NoAnswer(_)
-        | DtmError::Protocol(_)) => meaning(error),
     }
 }
 
@@ -179,7 +174,16 @@ impl Coordinator for DtmCoordinator {
 
     fn abort<'a>(&'a self, plan: &'a Plan, reason: &'a str) -> Reply<'a, ()> {
         async move {
-            around!(Place::DtmAbort, self.client.abort(plan.gid(), reason).await).map_err(abort_meaning)
+            match around!(Place::DtmAbort, self.client.abort(plan.gid(), reason).await) {
+                Err(DtmError::ReplyUnknown(status)) => Err(self.not_aborted(plan.gid(), &status).await),
+                answered @ (Ok(())
+                | Err(
+                    DtmError::Refused(_)
+                    | DtmError::InvalidRequest(_)
+                    | DtmError::NoAnswer(_)
+                    | DtmError::Protocol(_),
+                )) => answered.map_err(meaning),
+            }
         }
         .boxed()
     }
@@ -224,6 +228,30 @@ impl Coordinator for DtmCoordinator {
 mod tests {
     use super::*;
     use crate::plan::samples;
+    use amends_dtm::client::DtmEndpoints;
+    use tokio::io::AsyncReadExt as _;
+    use tokio::net::TcpListener;
+
+    /// Takes connections, and breaks each when something was said on it.
+    async fn hangs_up() -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        tokio::spawn(async move {
+            while let Ok((mut connection, _)) = listener.accept().await {
+                let _ = connection.read(&mut [0; 1_024]).await;
+            }
+        });
+        address
+    }
+
+    #[tokio::test]
+    async fn an_abort_under_which_the_connection_broke_is_not_refused() {
+        let address = hangs_up().await;
+        let endpoints = DtmEndpoints { grpc: address.clone(), http: address };
+        let coordinator = DtmCoordinator::new(DtmClient::new(&endpoints).unwrap(), "127.0.0.1:1");
+        let aborted = coordinator.abort(&samples::plan(Mode::Tcc, 2, None), "undo").await;
+        assert!(matches!(aborted, Err(CoordinatorError::Unknown(_))), "{aborted:?}");
+    }
 
     #[test]
     fn a_graph_is_said_without_what_goes_without_saying() {
