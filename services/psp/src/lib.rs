@@ -83,6 +83,12 @@ impl Processor {
         Ok(Processor { routes: Routes::new(service), outage })
     }
 
+    /// The processor's routes, for whoever calls it without a wire between: an outage is answered, nothing is dropped.
+    #[must_use]
+    pub fn routes(&self) -> Routes {
+        self.routes.clone()
+    }
+
     /// Listens until `shutdown`; an outage drops the listener for as long as it lasts.
     pub async fn listen(
         self,
