@@ -2,6 +2,7 @@
 use crate::exit::Exit;
 use crate::lifeline::{Lifeline, shutdown};
 use amends_serve::ProcessArgs;
+use amends_serve::metrics::{self, Metric, page};
 
 /// Runs one process of the system until SIGTERM or Ctrl-C
 #[derive(clap::Args)]
@@ -36,6 +37,7 @@ impl Serve {
     /// Runs the role until it is asked to end.
     pub async fn run(self) -> anyhow::Result<Exit> {
         amends_serve::telemetry::init(self.role.process().log_format);
+        self.role.measure().await?;
         let shutdown = shutdown(if self.exit_on_stdin_eof { Lifeline::Stdin } else { Lifeline::None });
         match self.role {
             Role::Order(args) => amends_order::run(args, shutdown).await?,
@@ -50,7 +52,34 @@ impl Serve {
     }
 }
 
+/// What each role tells besides the metrics of every process. Nobody reads those of another role: they are never told.
+const METRICS: [&[Metric]; 2] = [amends_orchestrator::METRICS, amends_gateway::METRICS];
+
 impl Role {
+    /// Begins to count, where somebody can read it: an orchestrator's console always tells it.
+    async fn measure(&self) -> anyhow::Result<()> {
+        let address = self.process().metrics;
+        if address.is_some() || matches!(self, Role::Orchestrator(_)) {
+            metrics::install(self.name(), &METRICS)?;
+        }
+        if let Some(address) = address {
+            page::listen(address).await?;
+        }
+        Ok(())
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Role::Order(_) => "order",
+            Role::Account(_) => "account",
+            Role::Inventory(_) => "inventory",
+            Role::Points(_) => "points",
+            Role::Gateway(_) => "gateway",
+            Role::Psp(_) => "psp",
+            Role::Orchestrator(_) => "orchestrator",
+        }
+    }
+
     /// The flags that every role has.
     fn process(&self) -> &ProcessArgs {
         match self {

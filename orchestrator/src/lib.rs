@@ -12,6 +12,7 @@ mod explain;
 pub mod filter;
 pub mod history;
 mod masking;
+mod meters;
 pub mod plan;
 pub mod preflight;
 pub mod relay;
@@ -20,4 +21,5 @@ pub mod retention;
 mod run;
 
 pub use config::Args;
+pub use meters::METRICS;
 pub use run::run;

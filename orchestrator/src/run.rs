@@ -5,6 +5,7 @@ use crate::attention::{Listing, Outbox, Webhook};
 use crate::config::{API_PORT, Args};
 use crate::coordinator::{AbsentDtm, Coordinator, Coordinators, DtmCoordinator};
 use crate::engine::{Auditor, Engine, EngineParts, EngineTimes, LaneBook, Lanes};
+use crate::meters::Reading;
 use crate::preflight;
 use crate::relay::RelayService;
 use crate::replica::{Door, Forwarding, Peers, Seat, new_replica};
@@ -16,8 +17,8 @@ use amends_proto::amends::v1::operations_server::OperationsServer;
 use amends_proto::amends::v1::relay_server::RelayServer;
 use amends_proto::amends::v1::transactions_server::TransactionsServer;
 use amends_serve::grpc::{self, MAX_MESSAGE_BYTES};
-use amends_serve::listener;
 use amends_serve::store::Store;
+use amends_serve::{listener, metrics};
 use anyhow::Context as _;
 use futures::FutureExt as _;
 use std::net::SocketAddr;
@@ -59,6 +60,7 @@ pub async fn run(args: Args, shutdown: impl Future<Output = ()> + Send) -> anyho
     let engine =
         Engine::new(EngineParts { history, lanes, coordinators, mac_key, times, clock: unix_us, tenure });
     let open = engine.recover().await?;
+    metrics::watch(figures(&engine, &desk, dtm.is_some()));
     let coordinator = engine.coordinators().own().name();
     tracing::info!(open, coordinator, relay = %relay_address, "the orchestrator takes up its work");
     if let Some(adopted) = seat.adopted() {
@@ -118,6 +120,12 @@ async fn take_seat(
     }
     let reached = args.replica_addresses(relay, api)?;
     Ok(Seat::take(&args.process.database_url(ROLE), replica, &reached).await?)
+}
+
+/// What Prometheus is told besides what is counted as it happens.
+fn figures(engine: &Arc<Engine>, desk: &Desk, with_dtm: bool) -> Arc<Reading> {
+    let outbox = desk.webhook.then(|| desk.outbox.clone());
+    Reading::of(engine, desk.listing.clone(), outbox, with_dtm)
 }
 
 fn desk(store: &Store, webhook: Option<&Webhook>) -> Desk {

@@ -1,5 +1,6 @@
 //! House rules as tests: which crate may know which, what a source file may hold, where dependencies come from, and
 //! that the papers tell the truth about the code. Reads files, `cargo metadata` and `amends --help`; starts no system.
+mod alerts;
 mod arrows;
 mod crash_points;
 mod house;

@@ -257,11 +257,34 @@ fn links_in_the_papers_are_alive() {
 /// A page that nobody links to is read by nobody.
 #[test]
 fn the_readme_leads_to_every_page() {
-    let readme = text("README.md");
-    let linked: BTreeSet<&str> = links(&readme).filter_map(|link| link.split('#').next()).collect();
-    let pages = papers().into_iter().map(|source| source.path).filter(|path| path != "README.md");
-    let unseen: Vec<_> = pages.filter(|path| !linked.contains(path.as_str())).collect();
+    let pages: BTreeMap<String, String> =
+        papers().into_iter().map(|source| (source.path, source.text)).collect();
+    let mut seen = BTreeSet::from(["README.md".to_owned()]);
+    let mut next = vec!["README.md".to_owned()];
+    while let Some(path) = next.pop() {
+        for link in links(&pages[&path]) {
+            let target = within(&path, link.split('#').next().unwrap_or_default());
+            if pages.contains_key(&target) && seen.insert(target.clone()) {
+                next.push(target);
+            }
+        }
+    }
+    let unseen: Vec<_> = pages.keys().filter(|path| !seen.contains(*path)).collect();
     assert!(unseen.is_empty(), "the README does not lead to {unseen:?}");
+}
+
+/// Where a link of that page leads to, below the root.
+fn within(page: &str, link: &str) -> String {
+    let folder = page.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
+    for part in link.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    parts.join("/")
 }
 
 #[test]
@@ -296,6 +319,7 @@ fn an_untrue_paper_is_seen() {
     let told =
         test_commands("`cargo test -p a --test b c::`, cargo test --workspace\ncargo test -p a --lib # all");
     assert_eq!(told, [vec!["-p", "a", "--test", "b", "c::"], vec!["-p", "a", "--lib"]]);
+    assert_eq!(within("docs/a/b.md", "../c.md"), "docs/c.md");
     assert_eq!(settings("x AMENDS_COLOUR=1"), BTreeSet::from(["AMENDS_COLOUR"]));
     let text = "# What it is, now\n[a](#what-it-is-now) [b](#nothing) [c](README.md) [d](nothing.md) [e](README.md#nothing) \
                 [f](https://example.com)"

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::envelope;
+use crate::metrics::RpcLayer;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tonic::service::Routes;
@@ -93,7 +94,8 @@ pub async fn serve(
         }
     };
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    let server = builder(&options).layer(MapResponseLayer::new(envelope::own_up)).add_routes(routes);
+    let mut server = builder(&options).layer(RpcLayer).layer(MapResponseLayer::new(envelope::own_up));
+    let server = server.add_routes(routes);
     let server = server.serve_with_incoming_shutdown(incoming, until);
     let give_up = async {
         stopping.notified().await;

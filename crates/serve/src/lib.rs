@@ -1,9 +1,10 @@
-//! The frame of every process: flags, telemetry, shutdown, listener, gRPC server with health and drain, and the
+//! The frame of every process: flags, telemetry, metrics, shutdown, listener, gRPC server with health and drain, and the
 //! database a process keeps. Knows no service and no global transaction; it is not a home for helpers.
 
 mod envelope;
 pub mod grpc;
 pub mod listener;
+pub mod metrics;
 mod process_args;
 pub mod shutdown;
 pub mod store;

@@ -30,6 +30,9 @@ pub struct ProcessArgs {
     /// How log lines look
     #[arg(long, env = "AMENDS_LOG_FORMAT", value_enum, default_value_t = LogFormat::Pretty)]
     pub log_format: LogFormat,
+    /// Address of /metrics and /healthz, for example 127.0.0.1:9464; without it nobody listens for them
+    #[arg(long, env = "AMENDS_METRICS", value_name = "HOST:PORT")]
+    pub metrics: Option<SocketAddr>,
 }
 
 impl ProcessArgs {

@@ -1,6 +1,6 @@
 //! Operations.Lanes and SetLane: lanes as operators see and set them. Translates only.
 
-use crate::engine::{Engine, Hindrance, LaneBook, LaneChange, LaneError, LaneView, Phase, Reset};
+use crate::engine::{Engine, Hindrance, LaneBook, LaneChange, LaneError, LaneView, Reset};
 use amends_proto::amends::v1::{
     Lane, LaneBacklog, LaneBreaker, LaneSettings, LanesRequest, LanesResponse, SetLaneRequest,
     SetLaneResponse,
@@ -92,7 +92,7 @@ fn shown(view: &LaneView, now_us: i64) -> Lane {
         depth: count(figures.waiting.iter().map(|(_, waiting)| waiting).sum()),
         waiting: figures.waiting.iter().map(backlog).collect(),
         breaker: Some(LaneBreaker {
-            state: phase_name(phase).to_owned(),
+            state: phase.name().to_owned(),
             since: Some(at(since)),
             failures: count(figures.ill),
         }),
@@ -116,14 +116,6 @@ fn settings(settings: &crate::engine::LaneSettings) -> LaneSettings {
         slow_start_ms: Some(settings.slow_start_ms),
         retry_percent: Some(settings.retry_percent),
         retry_floor: Some(settings.retry_floor),
-    }
-}
-
-fn phase_name(phase: Phase) -> &'static str {
-    match phase {
-        Phase::Closed => "closed",
-        Phase::Open => "open",
-        Phase::HalfOpen => "half_open",
     }
 }
 

@@ -4,6 +4,7 @@
 use super::nudges::Nudges;
 use super::{BranchView, Coordinator, CoordinatorError, CoordinatorStatus, DTM, Reply, View};
 use crate::engine::HOLD_FORWARD;
+use crate::meters::{CoordinatorCall as Call, CoordinatorMeters, Said};
 use crate::plan::{Mode, Plan};
 use amends_crash_points::{Place, around};
 use amends_dtm::Gid;
@@ -15,6 +16,7 @@ use bytes::Bytes;
 use futures::FutureExt as _;
 use prost::Message as _;
 use std::collections::BTreeMap;
+use tokio::time::Instant;
 use tonic::Status;
 
 /// DTM's own poll: the backstop only, waking it is our job (design.md §2, Times).
@@ -31,6 +33,7 @@ pub struct DtmCoordinator {
     relay: String,
     relay_run: String,
     nudges: Nudges,
+    meters: CoordinatorMeters,
 }
 
 impl DtmCoordinator {
@@ -38,7 +41,8 @@ impl DtmCoordinator {
     #[must_use]
     pub fn new(client: DtmClient, relay: &str) -> Self {
         let relay_run = format!("{relay}/amends.v1.Relay/Run");
-        Self { client, relay: relay.to_owned(), relay_run, nudges: Nudges::default() }
+        let (relay, nudges) = (relay.to_owned(), Nudges::default());
+        Self { client, relay, relay_run, nudges, meters: CoordinatorMeters::new() }
     }
 
     fn payload(plan: &Plan) -> Bytes {
@@ -72,8 +76,28 @@ impl DtmCoordinator {
         }
     }
 
+    async fn timed<T>(
+        &self,
+        call: Call,
+        reply: impl Future<Output = Result<T, DtmError>>,
+    ) -> Result<T, DtmError> {
+        let began = Instant::now();
+        let reply = reply.await;
+        let said = match &reply {
+            Ok(_) => Said::Done,
+            Err(DtmError::Refused(_) | DtmError::InvalidRequest(_)) => Said::Refused,
+            Err(DtmError::ReplyUnknown(_) | DtmError::NoAnswer(_) | DtmError::Protocol(_)) => Said::Unknown,
+        };
+        self.meters.ended(call, said, began.elapsed());
+        reply
+    }
+
     async fn register_tcc(&self, plan: &Plan) -> Result<(), CoordinatorError> {
-        around!(Place::DtmPrepare, self.client.prepare_tcc(&Self::tcc(plan)).await).map_err(meaning)?;
+        around!(
+            Place::DtmPrepare,
+            self.timed(Call::Prepare, self.client.prepare_tcc(&Self::tcc(plan))).await
+        )
+        .map_err(meaning)?;
         for step in 0..plan.steps().len() {
             let branch = TccBranch {
                 gid: plan.gid().clone(),
@@ -82,7 +106,11 @@ impl DtmCoordinator {
                 cancel: self.relay_run.clone(),
                 payload: Self::payload(plan),
             };
-            around!(Place::DtmBranch, self.client.register_tcc_branch(&branch).await).map_err(meaning)?;
+            around!(
+                Place::DtmBranch,
+                self.timed(Call::Branch, self.client.register_tcc_branch(&branch)).await
+            )
+            .map_err(meaning)?;
         }
         Ok(())
     }
@@ -90,7 +118,7 @@ impl DtmCoordinator {
     /// DTM answers an abort of a gid that it does not know with INTERNAL (dtm.md §2), and a connection that broke under an
     /// abort it may have taken looks much the same: only what it says of the gid tells them apart.
     async fn not_aborted(&self, gid: &Gid, answer: &Status) -> CoordinatorError {
-        match around!(Place::DtmView, self.client.query(gid).await) {
+        match around!(Place::DtmView, self.timed(Call::View, self.client.query(gid)).await) {
             Ok(None) => CoordinatorError::Refused("DTM does not know the gid".to_owned()),
             Ok(Some(_)) | Err(_) => CoordinatorError::Unknown(answer.to_string()),
         }
@@ -157,9 +185,11 @@ impl Coordinator for DtmCoordinator {
         async move {
             match plan.mode() {
                 Mode::Tcc => self.register_tcc(plan).await,
-                Mode::Saga | Mode::Unspecified => {
-                    around!(Place::DtmSaga, self.client.submit_saga(&self.saga(plan)).await).map_err(meaning)
-                }
+                Mode::Saga | Mode::Unspecified => around!(
+                    Place::DtmSaga,
+                    self.timed(Call::Saga, self.client.submit_saga(&self.saga(plan))).await
+                )
+                .map_err(meaning),
             }
         }
         .boxed()
@@ -167,14 +197,19 @@ impl Coordinator for DtmCoordinator {
 
     fn submit<'a>(&'a self, plan: &'a Plan) -> Reply<'a, ()> {
         async move {
-            around!(Place::DtmSubmit, self.client.submit_tcc(&Self::tcc(plan)).await).map_err(meaning)
+            around!(
+                Place::DtmSubmit,
+                self.timed(Call::Submit, self.client.submit_tcc(&Self::tcc(plan))).await
+            )
+            .map_err(meaning)
         }
         .boxed()
     }
 
     fn abort<'a>(&'a self, plan: &'a Plan, reason: &'a str) -> Reply<'a, ()> {
         async move {
-            match around!(Place::DtmAbort, self.client.abort(plan.gid(), reason).await) {
+            let abort = self.timed(Call::Abort, self.client.abort(plan.gid(), reason));
+            match around!(Place::DtmAbort, abort.await) {
                 Err(DtmError::ReplyUnknown(status)) => Err(self.not_aborted(plan.gid(), &status).await),
                 answered @ (Ok(())
                 | Err(
@@ -191,7 +226,8 @@ impl Coordinator for DtmCoordinator {
     fn nudge_all(&self) -> Reply<'_, ()> {
         async move {
             if self.nudges.admit().await {
-                around!(Place::DtmNudge, self.client.reset_cron_time().await).map_err(meaning)?;
+                around!(Place::DtmNudge, self.timed(Call::Nudge, self.client.reset_cron_time()).await)
+                    .map_err(meaning)?;
             }
             Ok(())
         }
@@ -201,7 +237,8 @@ impl Coordinator for DtmCoordinator {
     fn view<'a>(&'a self, gid: &'a str) -> Reply<'a, Option<View>> {
         async move {
             let gid = Gid::parse(gid).map_err(|error| CoordinatorError::Refused(error.to_string()))?;
-            let seen = around!(Place::DtmView, self.client.query(&gid).await).map_err(meaning)?;
+            let seen = around!(Place::DtmView, self.timed(Call::View, self.client.query(&gid)).await)
+                .map_err(meaning)?;
             Ok(seen.map(|seen| View {
                 status: status(seen.status),
                 rollback_reason: seen.rollback_reason,
@@ -220,7 +257,7 @@ impl Coordinator for DtmCoordinator {
     }
 
     fn version(&self) -> Reply<'_, String> {
-        async move { self.client.version().await.map_err(meaning) }.boxed()
+        async move { self.timed(Call::Version, self.client.version()).await.map_err(meaning) }.boxed()
     }
 }
 

@@ -62,12 +62,15 @@ impl Cache {
         self.shelves().open.remove(gid);
     }
 
-    /// Keeps an open one as finished, in place of the oldest.
-    pub fn retire(&self, gid: &str) {
+    /// Keeps an open one as finished, in place of the oldest; false = it is not among the open ones.
+    pub fn retire(&self, gid: &str) -> bool {
         let mut shelves = self.shelves();
-        if let Some(live) = shelves.open.remove(gid) {
+        let open = shelves.open.remove(gid);
+        let is_new = open.is_some();
+        if let Some(live) = open {
             shelves.keep(gid, live);
         }
+        is_new
     }
 }
 
@@ -127,7 +130,7 @@ mod tests {
     fn finish(cache: &Cache, payload: usize) -> String {
         let live = live(payload);
         assert!(cache.take_in(&live).is_ok());
-        cache.retire(&live.base().gid);
+        assert!(cache.retire(&live.base().gid));
         live.base().gid.clone()
     }
 
@@ -141,7 +144,7 @@ mod tests {
         cache.forget(&two.base().gid);
         assert!(cache.get(&two.base().gid).is_none());
         assert_eq!(cache.all_open().len(), 1);
-        cache.retire(&one.base().gid);
+        assert!(cache.retire(&one.base().gid) && !cache.retire(&one.base().gid), "it ends once");
         assert!(cache.all_open().is_empty());
         assert!(cache.get(&one.base().gid).is_some(), "whoever waited still finds it");
         assert!(cache.take_in(&one).is_err(), "what was read before the end comes too late");

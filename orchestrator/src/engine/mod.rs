@@ -40,6 +40,7 @@ pub use waits::{Rule, Scope, Wait, Waiting, Waits, Why};
 
 use crate::coordinator::Coordinators;
 use crate::history::{Act, AppendError, Cause, Fact, History, Loaded, NewTransaction, ReadError, Row, State};
+use crate::meters;
 use crate::plan::{Mode, Plan};
 use crate::replica::Tenure;
 use amends_crash_points::{Place, around};
@@ -195,6 +196,7 @@ impl Engine {
             }
             return Err(error);
         }
+        meters::started(&live.base().definition, live.plan.mode());
         self.set_going(&live);
         self.keep_time(&live);
         Ok(live)
@@ -290,7 +292,13 @@ impl Engine {
 
     fn retire(&self, live: &Arc<Live>) {
         live.silence.rest();
-        self.live.retire(&live.base().gid);
+        // Whoever comes second, because it learned of the end later, finds it retired.
+        if self.live.retire(&live.base().gid) {
+            let (state, base) = (live.state(), live.base());
+            let took = state.finished_us.saturating_sub(base.created_at_us);
+            let took = Duration::from_micros(u64::try_from(took).unwrap_or(0));
+            meters::ended(&base.definition, live.plan.mode(), state.status(), took);
+        }
     }
 
     /// Asks for the end: no new forward attempt, then undo (orchestration.md item 7). Idempotent.

@@ -4,6 +4,7 @@
 use super::entity::{attention, event, global_transaction, notice, shape};
 use super::shapes::Stored;
 use super::writer::{Append, AppendError, Conflict, Done, MAX_BATCH, Needs, NewTransaction, Reuse, Waiting};
+use crate::meters;
 use amends_crash_points::{Place, around};
 use amends_serve::store::LOCK_WAIT;
 use rusqlite::{
@@ -11,6 +12,7 @@ use rusqlite::{
     TransactionBehavior,
 };
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 use tokio::sync::mpsc;
 
 type Model = global_transaction::Model;
@@ -90,7 +92,9 @@ impl Ledger {
             closed @ None => closed.insert(open(&self.path)?),
         };
         let shapes = self.shapes.missing(appends.iter());
+        let began = Instant::now();
         let outcome = commit(connection, appends, &shapes);
+        meters::committed(appends.len(), began.elapsed(), &outcome);
         if outcome.is_ok() {
             self.shapes.remember(&shapes);
         }

@@ -4,10 +4,12 @@
 use super::commit::{Committed, Committer, Refusal};
 use super::entity::{attention, event, global_transaction, notice};
 use super::sqlite;
+use crate::meters;
 use amends_serve::store::{Store, is_away};
 use sea_orm::DbErr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 /// Appends that may wait for the writer; beyond it callers wait for room.
@@ -200,12 +202,19 @@ async fn settle(committer: &Committer, appends: &[Append], waiting: Vec<Done>) -
 /// lost connection had committed all the same is found then.
 async fn commit(committer: &Committer, appends: &[Append]) -> Result<Committed, Refusal> {
     for _ in 0..BROKEN_AT_ONCE {
-        match committer.commit(appends).await {
+        match commit_once(committer, appends).await {
             Err(Refusal::Store(error)) if is_broken(&error) => {}
             outcome @ (Ok(_) | Err(Refusal::Store(_) | Refusal::Fenced)) => return outcome,
         }
     }
-    committer.commit(appends).await
+    commit_once(committer, appends).await
+}
+
+async fn commit_once(committer: &Committer, appends: &[Append]) -> Result<Committed, Refusal> {
+    let began = Instant::now();
+    let outcome = committer.commit(appends).await;
+    meters::committed(appends.len(), began.elapsed(), &outcome);
+    outcome
 }
 
 fn is_broken(error: &DbErr) -> bool {

@@ -53,9 +53,9 @@ pub const PROPOSED: &str = "proposed";
 /// It is over.
 pub const RESOLVED: &str = "resolved";
 
-/// In the words of the index `in_doubt_unresolved`: SQLite must not think about them again at every payment, which it
-/// does where they are a parameter.
-fn unresolved() -> SimpleExpr {
+/// What is not over, in the words of the index `in_doubt_unresolved`: SQLite must not think about them again at every
+/// payment, which it does where they are a parameter.
+pub fn unresolved() -> SimpleExpr {
     Expr::cust("state <> 'resolved'")
 }
 

@@ -22,6 +22,7 @@ mod next_step;
 mod worker;
 
 mod finding;
+mod meters;
 mod psp_client;
 mod record;
 mod request_id;
@@ -34,6 +35,7 @@ mod entity;
 mod in_doubt;
 mod resolution;
 
+pub use meters::METRICS;
 pub use psp_client::PspClient;
 pub use schedule::{DEFAULT_SCHEDULE, Schedule, ScheduleError};
 pub use tuning::Tuning;
@@ -97,6 +99,7 @@ pub async fn run(args: Args, shutdown: impl Future<Output = ()> + Send) -> anyho
     let participant = Participant { role: ROLE, service_name: SERVICE_NAME, default_port: DEFAULT_PORT };
     let opened = participant.open::<Migrator>(&args.process, &args.branch).await?;
     let gateway = Gateway::new(opened.guard.clone(), &args.psp, args.tuning())?;
+    amends_serve::metrics::watch(meters::Doubts::of(opened.guard.clone()));
     tokio::select! {
         served = opened.serve(gateway.routes(), shutdown) => served?,
         () = gateway.find_out() => {}

@@ -15,6 +15,7 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{ConnectError, Request, Response, Status};
 
 use crate::finding::{Answer, Receipt};
+use crate::meters::{Call, PspMeters};
 use crate::state::PspOp;
 
 /// Longest time for a connection to come about.
@@ -44,6 +45,7 @@ pub struct PspClient {
     client: PspServiceClient<Channel>,
     timeout: Duration,
     pace: std::sync::Arc<Pace>,
+    meters: std::sync::Arc<PspMeters>,
 }
 
 /// At most so many queries a second.
@@ -79,7 +81,8 @@ impl PspClient {
             .connect_lazy();
         let between = Duration::from_secs_f64(1.0 / queries_per_s.max(0.001));
         let pace = Pace { between, next: Mutex::new(Instant::now()) };
-        Ok(PspClient { client: PspServiceClient::new(channel), timeout, pace: std::sync::Arc::new(pace) })
+        let (client, pace) = (PspServiceClient::new(channel), std::sync::Arc::new(pace));
+        Ok(PspClient { client, timeout, pace, meters: PspMeters::new() })
     }
 
     /// How long a call may take.
@@ -101,7 +104,7 @@ impl PspClient {
                 PspOp::Refund => client.refund(request).await,
             }
         };
-        around!(Place::ProviderRequest, self.answer(call).await)
+        around!(Place::ProviderRequest, self.answer(Call::Money(errand.op), call).await)
     }
 
     /// Asks what became of a request.
@@ -109,14 +112,14 @@ impl PspClient {
         self.pace.turn().await;
         let mut client = self.client.clone();
         let request = self.timed(QueryRequest { psp_request_id: psp_request_id.to_owned() });
-        around!(Place::ProviderQuery, self.answer(client.query(request)).await)
+        around!(Place::ProviderQuery, self.answer(Call::Query, client.query(request)).await)
     }
 
     /// Forbids a request for ever.
     pub async fn close(&self, psp_request_id: &str) -> Answer {
         let mut client = self.client.clone();
         let request = self.timed(CloseRequest { psp_request_id: psp_request_id.to_owned() });
-        around!(Place::ProviderClose, self.answer(client.close(request)).await)
+        around!(Place::ProviderClose, self.answer(Call::Close, client.close(request)).await)
     }
 
     fn timed<T>(&self, message: T) -> Request<T> {
@@ -125,8 +128,19 @@ impl PspClient {
         request
     }
 
-    async fn answer(&self, call: impl Future<Output = Result<Response<PspResult>, Status>>) -> Answer {
-        match tokio::time::timeout(self.timeout, call).await {
+    async fn answer(
+        &self,
+        call: Call,
+        reply: impl Future<Output = Result<Response<PspResult>, Status>>,
+    ) -> Answer {
+        let began = Instant::now();
+        let answer = self.heard(reply).await;
+        self.meters.answered(call, &answer, began.elapsed());
+        answer
+    }
+
+    async fn heard(&self, reply: impl Future<Output = Result<Response<PspResult>, Status>>) -> Answer {
+        match tokio::time::timeout(self.timeout, reply).await {
             Ok(Ok(response)) => understood(response.into_inner()),
             Ok(Err(status)) if never_left(&status) => Answer::NeverLeft,
             Ok(Err(status)) => {

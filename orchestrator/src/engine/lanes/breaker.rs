@@ -47,6 +47,18 @@ pub enum Phase {
     HalfOpen,
 }
 
+impl Phase {
+    /// Short lower-case name, as shown.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Open => "open",
+            Self::HalfOpen => "half_open",
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum State {
     /// Who in a row got no proper answer, each global transaction once: one that always fails says nothing about the

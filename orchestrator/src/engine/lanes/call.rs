@@ -2,10 +2,11 @@
 
 use super::Lane;
 use super::breaker::Sign;
-use amends_dtm::{Outcome, code_name, metadata};
+use amends_dtm::{Op, Outcome, code_name, metadata};
 use bytes::{Buf as _, BufMut as _, Bytes};
 use http::uri::PathAndQuery;
 use std::time::Duration;
+use tokio::time::{Instant, timeout};
 use tonic::Status;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::metadata::{MetadataMap, MetadataValue};
@@ -13,6 +14,8 @@ use tonic::metadata::{MetadataMap, MetadataValue};
 /// One call to be made.
 #[derive(Debug, Clone)]
 pub struct Attempt<'a> {
+    /// The op that it is an attempt of.
+    pub op: Op,
     /// Full name of the method, `package.Service/Method`.
     pub method: &'a str,
     /// The request message, encoded.
@@ -37,11 +40,14 @@ pub struct Answered {
 impl Lane {
     /// Makes one attempt, in the room that was waited for.
     pub async fn call(&self, attempt: Attempt<'_>) -> Answered {
-        match tokio::time::timeout(attempt.timeout, self.unary(&attempt)).await {
+        let began = Instant::now();
+        let answered = match timeout(attempt.timeout, self.unary(&attempt)).await {
             Ok(Ok(())) => Answered { outcome: Outcome::Succeeded, code: "OK", reason: String::new() },
             Ok(Err(status)) => Answered::of(&status),
             Err(_) => Answered::of(&Status::deadline_exceeded("ATTEMPT_TIMEOUT|no answer in time")),
-        }
+        };
+        self.meters.called(attempt.op, answered.outcome, began.elapsed());
+        answered
     }
 
     async fn unary(&self, attempt: &Attempt<'_>) -> Result<(), Status> {

@@ -28,6 +28,7 @@ pub use settings::{LaneSettings, SettingsError};
 pub use view::LaneView;
 
 use super::wire::Wire;
+use crate::meters::LaneMeters;
 use door::Door;
 use http::Uri;
 use std::collections::BTreeMap;
@@ -51,6 +52,7 @@ pub struct Lane {
     /// Settings that hold where nobody has set others while it runs.
     given: LaneSettings,
     is_set: Arc<AtomicBool>,
+    meters: Arc<LaneMeters>,
 }
 
 /// A participant's address that is not one.
@@ -85,8 +87,9 @@ impl Lanes {
                 .map_err(|source| AddressError { name: name.clone(), address: address.clone(), source })?;
             let given = settings.get(name).copied().unwrap_or_default();
             let (wire, door) = (Wire::new(address), Door::new(given));
-            let is_set = Arc::default();
-            Ok((name.clone(), Lane { address: address.clone(), origin, wire, door, given, is_set }))
+            let (address, is_set) = (address.clone(), Arc::default());
+            let meters = Arc::new(LaneMeters::new(name));
+            Ok((name.clone(), Lane { address, origin, wire, door, given, is_set, meters }))
         };
         let by_name = participants.iter().map(lane).collect::<Result<_, _>>()?;
         Ok(Self { by_name: Arc::new(by_name) })

@@ -43,7 +43,8 @@ impl Run<'_> {
         }
         let timeout = self.retry.attempt_timeout;
         let method = plan.method(self.at);
-        let call = lane.call(Attempt { method, payload: step.payload.clone(), headers, timeout });
+        let (op, payload) = (self.at.op, step.payload.clone());
+        let call = lane.call(Attempt { op, method, payload, headers, timeout });
         tokio::pin!(call);
         if began.durable {
             return (call.await, true);

@@ -91,9 +91,18 @@ impl HistoryReader {
         if !unknown.is_empty() {
             statuses.extend(by_status(&moment, Column::Shape.is_in(ids(&unknown))).await?);
         }
-        let counts = needs(&moment, merged(statuses)).await?;
-        moment.commit().await?;
-        Ok(counts)
+        needs(moment, merged(statuses)).await
+    }
+
+    /// Counts what has not ended, and what needs a person, at one moment: only few rows are looked at, however many
+    /// have ended.
+    ///
+    /// # Errors
+    /// Where the store is away.
+    pub async fn open_counts(&self) -> Result<Counts, DbErr> {
+        let moment = self.moment().await?;
+        let open = by_status(&moment, Expr::col(global_transaction::Column::IsOpen)).await?;
+        needs(moment, merged(open)).await
     }
 }
 
@@ -127,8 +136,8 @@ fn merged(counts: Vec<StatusCount>) -> Vec<StatusCount> {
     merged.into_iter().map(figure).collect()
 }
 
-/// The figures with those of the few rows that have indexes of their own.
-async fn needs(moment: &DatabaseTransaction, statuses: Vec<StatusCount>) -> Result<Counts, DbErr> {
+/// The figures with those of the few rows that have indexes of their own; with them the moment ends.
+async fn needs(moment: DatabaseTransaction, statuses: Vec<StatusCount>) -> Result<Counts, DbErr> {
     use attention::Column as Need;
     use global_transaction::Column;
     let causes = attention::Entity::find()
@@ -141,10 +150,12 @@ async fn needs(moment: &DatabaseTransaction, statuses: Vec<StatusCount>) -> Resu
     let open = || global_transaction::Entity::find().filter(Expr::col(Column::IsOpen));
     let paused = open().select_only().column_as(number(), "count").filter(Expr::col(Column::Paused));
     let oldest = open().select_only().column(Column::CreatedAtUs).order_by_asc(Column::Gid).limit(1);
-    Ok(Counts {
+    let counts = Counts {
         statuses,
-        causes: causes.into_model().all(moment).await?,
-        paused: paused.into_tuple().one(moment).await?.unwrap_or(0),
-        oldest_open_us: oldest.into_tuple().one(moment).await?,
-    })
+        causes: causes.into_model().all(&moment).await?,
+        paused: paused.into_tuple().one(&moment).await?.unwrap_or(0),
+        oldest_open_us: oldest.into_tuple().one(&moment).await?,
+    };
+    moment.commit().await?;
+    Ok(counts)
 }
