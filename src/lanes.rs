@@ -136,7 +136,7 @@ impl Settings {
 }
 
 /// A row for each lane, and below it who waits for one.
-fn text(lanes: &[Lane], now_us: i64, paint: Paint) -> String {
+pub fn text(lanes: &[Lane], now_us: i64, paint: Paint) -> String {
     let header = ["lane", "in flight", "waiting", "rate", "breaker", "since", "repeats left", "waits for"];
     let right = ["in flight", "waiting", "rate", "since", "repeats left"];
     let rows = lanes.iter().map(|lane| row(lane, now_us)).collect();

@@ -18,6 +18,7 @@ mod in_doubt;
 mod json;
 mod lanes;
 mod lifeline;
+mod man;
 mod output;
 mod preflight;
 mod replay;
@@ -28,6 +29,7 @@ mod start;
 mod stats;
 mod steer;
 mod timeline;
+mod top;
 mod transactions;
 mod watch;
 
@@ -88,6 +90,7 @@ enum Verb {
     Cancel(transactions::Cancel),
     Lanes(lanes::Lanes),
     Stats(stats::Stats),
+    Top(top::Top),
     Bulk(bulk::Bulk),
     #[command(hide = true)]
     Generate(generate::Generate),
@@ -96,6 +99,7 @@ enum Verb {
         /// Your shell
         shell: clap_complete::Shell,
     },
+    Man(man::Man),
 }
 
 fn main() -> ExitCode {
@@ -147,12 +151,14 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Verb::Cancel(cancel) => cancel.run(format).await,
         Verb::Lanes(lanes) => lanes.run(format).await,
         Verb::Stats(stats) => stats.run(format).await,
+        Verb::Top(top) => top.run(format).await,
         Verb::Bulk(bulk) => bulk.run(format).await,
         Verb::Generate(generate) => generate.run(format).await,
         Verb::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "amends", &mut std::io::stdout());
             Ok(Exit::Ok)
         }
+        Verb::Man(man) => man.run(Cli::command()),
     }
 }
 
@@ -180,6 +186,8 @@ mod tests {
             "amends list --status running --status STATUS_FAILED --limit 3 --page-token abc",
             "amends list --filter attention --limit 3",
             "amends stats --output json",
+            "amends top --target h:1",
+            "amends top --once --output json",
             "amends bulk retry --filter attention --preview",
             "amends bulk pause --filter open --reason x --per-second 5 --expect 3 --no-wait",
             "amends bulk show 018f0000-0000-7000-8000-000000000000 --output json",
@@ -231,6 +239,8 @@ mod tests {
             "amends backup --data-dir x --to y --without account,points --output json",
             "amends restore --from y --data-dir x --force --keep-dtm",
             "amends completions bash",
+            "amends man",
+            "amends man --dir x",
         ] {
             assert!(parses(line), "{line}");
         }

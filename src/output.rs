@@ -2,7 +2,6 @@
 use amends_proto::amends::v1::{Mode, OpState, Status};
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
-use owo_colors::OwoColorize as _;
 use serde_json::Value;
 use std::io::{IsTerminal as _, Write as _};
 
@@ -76,13 +75,25 @@ impl Paint {
 
     /// The text in its tone.
     pub fn tone(self, tone: Tone, text: &str) -> String {
-        match (self, tone) {
-            (Paint::Plain, _) => text.to_owned(),
-            (Paint::Colour, Tone::Good) => text.green().to_string(),
-            (Paint::Colour, Tone::Bad) => text.red().to_string(),
-            (Paint::Colour, Tone::Warn) => text.yellow().to_string(),
-            (Paint::Colour, Tone::Faint) => text.dimmed().to_string(),
-            (Paint::Colour, Tone::Strong) => text.bold().to_string(),
+        match self {
+            Paint::Plain => text.to_owned(),
+            Paint::Colour => format!("\u{1b}[{}m{text}\u{1b}[0m", tone.code()),
+        }
+    }
+}
+
+impl Tone {
+    /// All of them.
+    pub const ALL: [Tone; 5] = [Tone::Good, Tone::Bad, Tone::Warn, Tone::Faint, Tone::Strong];
+
+    /// What tells a terminal to write in this tone (ECMA-48, SGR): green, red, yellow, faint, bold.
+    pub fn code(self) -> &'static str {
+        match self {
+            Tone::Good => "32",
+            Tone::Bad => "31",
+            Tone::Warn => "33",
+            Tone::Faint => "2",
+            Tone::Strong => "1",
         }
     }
 }

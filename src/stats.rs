@@ -30,7 +30,8 @@ impl Stats {
     }
 }
 
-fn text(told: &StatsResponse) -> String {
+/// A table of counts, and below it what is open and who is needed.
+pub fn text(told: &StatsResponse) -> String {
     let mut by_definition: BTreeMap<&str, Vec<(String, i64)>> = BTreeMap::new();
     for figure in &told.statuses {
         let counts = by_definition.entry(&figure.definition).or_default();
@@ -53,7 +54,8 @@ fn text(told: &StatsResponse) -> String {
     text
 }
 
-fn duration(seconds: i64) -> String {
+/// A time in its largest useful unit.
+pub fn duration(seconds: i64) -> String {
     match seconds {
         ..=119 => format!("{seconds} s"),
         120..=7_199 => format!("{} min", seconds / 60),

@@ -53,6 +53,9 @@ pub fn head(transaction: &GlobalTransaction, paint: Paint) -> String {
         mode_name(transaction.mode()),
         transaction.business_key,
     );
+    if let Some(times) = times(transaction) {
+        let _ = writeln!(text, "{}", paint.tone(Tone::Faint, &times));
+    }
     if !transaction.reason.is_empty() {
         let cause = &transaction.undo_cause;
         let cause = if cause.is_empty() { String::new() } else { format!(" ({cause})") };
@@ -71,6 +74,18 @@ pub fn head(transaction: &GlobalTransaction, paint: Paint) -> String {
         let _ = write!(text, "{}", care(attention));
     }
     text
+}
+
+/// When it began, and how long it took if it has ended.
+fn times(transaction: &GlobalTransaction) -> Option<String> {
+    let began = transaction.created_at.as_ref()?;
+    let at = chrono::DateTime::from_timestamp_micros(micros(began))?.format("%F %T%.3f UTC");
+    // For display only.
+    let took = transaction.finished_at.as_ref().map(|end| (micros(end) - micros(began)) as f64 / 1e6);
+    Some(match took {
+        Some(seconds) => format!("started {at}, ended after {seconds:.3} s"),
+        None => format!("started {at}"),
+    })
 }
 
 /// `run 2 since …, continues run 1 from 03 action, by ann: the bank is back`.
@@ -260,6 +275,28 @@ mod tests {
         assert!(lines[1].contains("01 gateway.Charge"), "{text}");
         assert!(lines[1].ends_with("refused in 12 ms  PSP_DECLINED: stolen_card"), "{text}");
         assert!(lines[2].ends_with("undo decided  refused: PSP_DECLINED: stolen_card"), "{text}");
+    }
+
+    #[test]
+    fn marks_and_times_tell_what_colours_do() {
+        let at = |seconds, nanos| Some(Timestamp { seconds, nanos });
+        let transaction = GlobalTransaction {
+            created_at: at(60, 500_000_000),
+            finished_at: at(62, 0),
+            ..GlobalTransaction::default()
+        };
+        let told = head(&transaction, Paint::Plain);
+        assert_eq!(told.lines().nth(1), Some("started 1970-01-01 00:01:00.500 UTC, ended after 1.500 s"));
+        let kinds = ["started", "attempt_succeeded", "attempt_refused", "undo_decided"];
+        let history: Vec<Event> = (0_i64..).zip(kinds).map(|(ms, kind)| event(ms, kind, "", "")).collect();
+        let story = Story { transaction: &transaction, events: &history, coordinator: None };
+        let plain = events(&story, Paint::Plain);
+        let marks: Vec<&str> = plain.lines().filter_map(|line| line.split_whitespace().nth(3)).collect();
+        assert_eq!(marks, ["·", "✓", "✗", "!"], "{plain}");
+        let coloured = events(&story, Paint::Colour);
+        for code in ["\u{1b}[2m", "\u{1b}[32m", "\u{1b}[31m", "\u{1b}[33m"] {
+            assert!(coloured.contains(code), "{coloured:?}");
+        }
     }
 
     #[test]

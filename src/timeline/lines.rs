@@ -33,7 +33,9 @@ impl<'a> Lines<'a> {
             took_us = Some(at_us - start_us);
         }
         let line = line(event, self.steps.get(branch_id).copied(), took_us);
-        format!("  +{:>8.3} s  {}\n", seconds(at_us - self.zero_us), paint.tone(tone(event), &line))
+        let (tone, time) = (tone(event), format!("+{:>8.3} s", seconds(at_us - self.zero_us)));
+        let told = paint.tone(tone, &format!("{} {line}", mark(tone)));
+        format!("  {} {told}\n", paint.tone(Tone::Faint, &time))
     }
 }
 
@@ -73,6 +75,16 @@ fn by(act: &Act) -> String {
         }
     }
     text
+}
+
+/// What a colour tells, for those who see none.
+fn mark(tone: Tone) -> char {
+    match tone {
+        Tone::Good => '✓',
+        Tone::Bad => '✗',
+        Tone::Warn => '!',
+        Tone::Faint | Tone::Strong => '·',
+    }
 }
 
 fn tone(event: &Event) -> Tone {

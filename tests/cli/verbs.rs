@@ -59,6 +59,11 @@ impl Ended {
     }
 }
 
+/// Where the one system of this file is.
+pub fn target() -> String {
+    SYSTEM.target.clone()
+}
+
 /// Runs the command against the one system of this file.
 pub fn amends(words: &[&str], stdin: &str) -> Ended {
     amends_at(&SYSTEM.target, words, stdin)

@@ -84,6 +84,8 @@ const PURE: &[&str] = &[
     "services/psp/src/state.rs",
     "src/timeline.rs",
     "src/timeline/lines.rs",
+    "src/top/rates.rs",
+    "src/top/text.rs",
 ];
 /// What a pure file has no use for.
 const IMPURE: &[&str] =

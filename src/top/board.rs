@@ -1,0 +1,173 @@
+//! What one look at the orchestrator told, and its JSON. Asks; knows neither text nor screen.
+use crate::connect::Connection;
+use crate::json;
+use amends_proto::amends::v1::operations_client::OperationsClient;
+use amends_proto::amends::v1::transactions_client::TransactionsClient;
+use amends_proto::amends::v1::{
+    GlobalTransaction, LanesRequest, LanesResponse, ListAttentionRequest, ListAttentionResponse, ListRequest,
+    StatsRequest, StatsResponse, Status, TopologyRequest, TopologyResponse,
+};
+use chrono::{DateTime, SecondsFormat, Utc};
+use prost_types::Timestamp;
+use serde_json::Value;
+use std::time::Duration;
+
+/// Open needs that are told one by one; of the others only their figures.
+const NEEDS: i32 = 20;
+/// Global transactions that are told of those that ended.
+const ENDED: i32 = 20;
+/// The orchestrator asks DTM for its version; one that hangs must not look like an orchestrator that does.
+const TOPOLOGY_TIMEOUT: Duration = Duration::from_millis(1_500);
+
+/// Everything that is shown, as of one moment.
+#[derive(Debug, Clone)]
+pub struct Board {
+    /// When it was asked.
+    pub at: DateTime<Utc>,
+    /// Figures; counted by the orchestrator every few seconds.
+    pub stats: StatsResponse,
+    /// The ways to participants.
+    pub lanes: LanesResponse,
+    /// Open needs for a person, oldest first.
+    pub attention: ListAttentionResponse,
+    /// Who is where; none = its question for DTM took too long.
+    pub topology: Option<TopologyResponse>,
+    /// What has been open for longest; none = nothing is.
+    pub oldest: Option<GlobalTransaction>,
+    /// The newest of those that ended, newest first.
+    pub ended: Vec<GlobalTransaction>,
+}
+
+impl Board {
+    /// Asks for all of it at once.
+    pub async fn fetch(connection: Connection) -> Result<Board, tonic::Status> {
+        let operations = OperationsClient::new(connection.clone());
+        let transactions = TransactionsClient::new(connection);
+        let (mut stats, mut lanes, mut needs) = (operations.clone(), operations.clone(), operations.clone());
+        let wanted = ListAttentionRequest { page_size: NEEDS, ..ListAttentionRequest::default() };
+        let (stats, lanes, attention, topology, ended) = tokio::try_join!(
+            stats.stats(StatsRequest {}),
+            lanes.lanes(LanesRequest::default()),
+            needs.list_attention(wanted),
+            topology(operations),
+            ended(transactions.clone()),
+        )?;
+        let stats = stats.into_inner();
+        let oldest = match stats.oldest_open {
+            Some(since) => oldest(transactions, since).await?,
+            None => None,
+        };
+        let (lanes, attention) = (lanes.into_inner(), attention.into_inner());
+        Ok(Board { at: Utc::now(), stats, lanes, attention, topology, oldest, ended })
+    }
+
+    /// For programs. Fields are only added.
+    pub fn json(&self, target: &str) -> anyhow::Result<Value> {
+        let transaction = |one: &GlobalTransaction| json::of("amends.v1.GlobalTransaction", one);
+        let ended: anyhow::Result<Vec<Value>> = self.ended.iter().map(transaction).collect();
+        let topology =
+            self.topology.as_ref().map(|topology| json::of("amends.v1.TopologyResponse", topology));
+        Ok(serde_json::json!({
+            "target": target,
+            "at": self.at.to_rfc3339_opts(SecondsFormat::Millis, true),
+            "topology": topology.transpose()?,
+            "stats": json::of("amends.v1.StatsResponse", &self.stats)?,
+            "lanes": json::of("amends.v1.LanesResponse", &self.lanes)?["lanes"],
+            "attention": json::of("amends.v1.ListAttentionResponse", &self.attention)?,
+            "oldest": self.oldest.as_ref().map(transaction).transpose()?,
+            "ended": ended?,
+        }))
+    }
+}
+
+async fn topology(
+    mut client: OperationsClient<Connection>,
+) -> Result<Option<TopologyResponse>, tonic::Status> {
+    match tokio::time::timeout(TOPOLOGY_TIMEOUT, client.topology(TopologyRequest {})).await {
+        Ok(answer) => Ok(Some(answer?.into_inner())),
+        Err(_late) => Ok(None),
+    }
+}
+
+async fn ended(mut client: TransactionsClient<Connection>) -> Result<Vec<GlobalTransaction>, tonic::Status> {
+    let statuses = [Status::Succeeded, Status::Failed, Status::Cancelled].map(i32::from).to_vec();
+    let request = ListRequest { statuses, page_size: ENDED, ..ListRequest::default() };
+    let mut ended = client.list(request).await?.into_inner().transactions;
+    ended.sort_by_key(|one| std::cmp::Reverse(one.finished_at.as_ref().map(crate::timeline::micros)));
+    Ok(ended)
+}
+
+/// The one that began at that time. The figures are some seconds old: it may have ended since.
+async fn oldest(
+    mut client: TransactionsClient<Connection>,
+    since: Timestamp,
+) -> Result<Option<GlobalTransaction>, tonic::Status> {
+    let filter = format!("open and started <= {since}");
+    let request = ListRequest { filter, page_size: 1, ..ListRequest::default() };
+    Ok(client.list(request).await?.into_inner().transactions.pop())
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+    use amends_proto::amends::v1::{CauseFigure, Lane, LaneBreaker, OpenAttention, StatusFigure};
+
+    fn at(seconds: i64) -> Option<Timestamp> {
+        Some(Timestamp { seconds, nanos: 0 })
+    }
+
+    /// A system with one need, one open lane and one end, two minutes after the beginning of time.
+    pub fn board() -> Board {
+        let need = OpenAttention {
+            gid: "gid-1".into(),
+            cause: "payment_in_doubt".into(),
+            since: at(60),
+            branch_id: "05".into(),
+            op: "action".into(),
+            owner: "ann".into(),
+            text: "UNAVAILABLE GONE|away".into(),
+            ..OpenAttention::default()
+        };
+        let transaction = |gid: &str, status: Status, reason: &str| GlobalTransaction {
+            gid: gid.into(),
+            status: status.into(),
+            created_at: at(1),
+            finished_at: at(3).filter(|_| status != Status::Running),
+            reason: reason.into(),
+            ..GlobalTransaction::default()
+        };
+        let figure = StatusFigure { definition: "checkout".into(), status: Status::Running.into(), count: 1 };
+        let breaker = LaneBreaker { state: "open".into(), since: at(90), failures: 3 };
+        let lane = Lane { participant: "gateway".into(), breaker: Some(breaker), ..Lane::default() };
+        Board {
+            at: DateTime::from_timestamp(120, 0).unwrap_or_default(),
+            stats: StatsResponse {
+                statuses: vec![figure],
+                causes: vec![CauseFigure { cause: "payment_in_doubt".into(), count: 1, oldest: at(60) }],
+                open: 1,
+                ..StatsResponse::default()
+            },
+            lanes: LanesResponse { lanes: vec![lane] },
+            attention: ListAttentionResponse { open: vec![need], ..ListAttentionResponse::default() },
+            topology: Some(TopologyResponse {
+                coordinator: "dtm".into(),
+                version: "0.1.0".into(),
+                dtm_version: "v1.18.0".into(),
+                ..TopologyResponse::default()
+            }),
+            oldest: Some(transaction("gid-1", Status::Running, "")),
+            ended: vec![transaction("gid-2", Status::Failed, "PSP_DECLINED|stolen_card")],
+        }
+    }
+
+    #[test]
+    fn programs_get_every_part_under_its_own_name() {
+        let told = board().json("h:1").unwrap();
+        assert_eq!((&told["target"], &told["at"]), (&"h:1".into(), &"1970-01-01T00:02:00.000Z".into()));
+        assert_eq!(told["stats"]["statuses"][0]["status"], "running");
+        assert_eq!(told["lanes"][0]["breaker"]["state"], "open");
+        assert_eq!(told["attention"]["open"][0]["cause"], "payment_in_doubt");
+        assert_eq!((&told["oldest"]["gid"], &told["ended"][0]["gid"]), (&"gid-1".into(), &"gid-2".into()));
+        assert_eq!(told["topology"]["dtm_version"], "v1.18.0");
+    }
+}
