@@ -13,6 +13,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
     // Encoded by the compiler itself: our own field options would be lost on the way through the generated types.
     std::fs::write(out.join("descriptors.bin"), compiler.encode_file_descriptor_set())?;
+    // The same with the comments, for the pages about the API: servers and JSON have no use for them.
+    compiler.include_source_info(true);
+    std::fs::write(out.join("documented.bin"), compiler.encode_file_descriptor_set())?;
+    compiler.include_source_info(false);
     tonic_prost_build::configure().bytes(".").compile_fds(compiler.file_descriptor_set())?;
     Ok(())
 }

@@ -21,6 +21,7 @@ mod lifeline;
 mod man;
 mod output;
 mod preflight;
+mod reference;
 mod replay;
 mod restore;
 mod serve;
@@ -94,6 +95,8 @@ enum Verb {
     Bulk(bulk::Bulk),
     #[command(hide = true)]
     Generate(generate::Generate),
+    #[command(hide = true)]
+    Reference(reference::Reference),
     /// Prints a script that completes this command's words in your shell
     Completions {
         /// Your shell
@@ -154,6 +157,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Verb::Top(top) => top.run(format).await,
         Verb::Bulk(bulk) => bulk.run(format).await,
         Verb::Generate(generate) => generate.run(format).await,
+        Verb::Reference(reference) => reference.run(&Cli::command()),
         Verb::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "amends", &mut std::io::stdout());
             Ok(Exit::Ok)
@@ -240,6 +244,7 @@ mod tests {
             "amends restore --from y --data-dir x --force --keep-dtm",
             "amends completions bash",
             "amends man",
+            "amends reference --dir x",
             "amends man --dir x",
         ] {
             assert!(parses(line), "{line}");

@@ -64,3 +64,6 @@ pub mod pay {
 
 /// The encoded `FileDescriptorSet` of every file above, with its imports: for reflection and JSON.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+
+/// The same with the comments of the files, for pages about the API.
+pub const DOCUMENTED_DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/documented.bin"));

@@ -7,6 +7,7 @@ mod house;
 mod papers;
 mod planted;
 mod promises;
+mod reference;
 mod runs;
 mod safety;
 mod sources;
