@@ -38,6 +38,8 @@ const ALLOWED: &[Row] = &[
         &["card-number", "crash-points", "proto", "dtm", "serve", "migrations"],
         &["testkit"],
     ),
+    // What a team outside would build: the kit, and nothing of the house.
+    row("tutorial-hotel", &["participant", "migrations", "serve"], &[]),
     row("stack", &["proto", "dtm"], &[]),
     row("checkers", &["proto", "dtm"], &[]),
     row("conform", &["dtm"], &["proto"]),
@@ -89,7 +91,7 @@ const ALLOWED: &[Row] = &[
             "gateway",
             "psp",
         ],
-        &["testkit"],
+        &["testkit", "tutorial-hotel"],
     ),
 ];
 
