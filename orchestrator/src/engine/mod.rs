@@ -9,6 +9,7 @@ mod cache;
 mod deadline;
 mod decide;
 mod drive;
+mod endings;
 mod feed;
 mod holds;
 mod lanes;

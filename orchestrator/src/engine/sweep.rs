@@ -3,7 +3,7 @@
 
 use super::answer::may_follow;
 use super::op::Retry;
-use super::{Engine, Live, silence};
+use super::{Engine, Live};
 use crate::coordinator::{CoordinatorError, CoordinatorStatus};
 use crate::history::{Cause, READ_AT_ONCE, ReadError, State, Verdict};
 use crate::plan::{Mode, OpRef};
@@ -21,14 +21,10 @@ const TICK: Duration = Duration::from_millis(100);
 const DEAF: u32 = 3;
 /// The same for second phases: DTM comes to many of them one after another (dtm.md D13), and each reminder begins anew.
 const SLOW: u32 = 1;
-/// Reminders of an end; what they miss, the coordinator's own poll brings.
-const LAST_REMINDERS: u32 = 6;
-/// Each of them waits so many times longer.
-const LAST_FACTOR: u32 = 2;
 /// What was taken over is read back so many at a time: half of the connections that the store has.
 const ADOPTED_AT_ONCE: usize = 8;
 /// Between two looks whether a coordinator that was away is back.
-const AWAY_LOOK: Duration = Duration::from_millis(500);
+pub(super) const AWAY_LOOK: Duration = Duration::from_millis(500);
 
 impl Engine {
     /// Takes up every open global transaction, whatever the moment of the crash (orchestration.md item 15).
@@ -49,6 +45,7 @@ impl Engine {
                 }
             }
         }
+        self.tell_what_ended_shortly_before();
         Ok(open.len())
     }
 
@@ -64,6 +61,7 @@ impl Engine {
                 }
             };
             futures::stream::iter(gids).for_each_concurrent(ADOPTED_AT_ONCE, each).await;
+            self.tell_what_ended_shortly_before();
         }
     }
 
@@ -242,30 +240,6 @@ impl Engine {
         if let Err(error) = done {
             tracing::warn!(gid = live.base().gid, %error, "the coordinator did not go on");
         }
-    }
-
-    /// Brings the coordinator to its own end of what has ended here: it was told "not yet" last, and would ask
-    /// again only at its next poll.
-    pub(super) fn tell_the_end(self: &Arc<Self>, live: &Arc<Live>) {
-        let (engine, live) = (Arc::clone(self), Arc::clone(live));
-        if !live.start_telling() {
-            return;
-        }
-        tokio::spawn(async move {
-            let mut wait = silence::FIRST;
-            for _ in 0..LAST_REMINDERS {
-                let Ok(turn) = engine.endings.acquire().await else { break };
-                match engine.status_of(&live).await {
-                    Some(None | Some(CoordinatorStatus::Succeed | CoordinatorStatus::Failed)) => break,
-                    Some(Some(status)) => engine.remind(&live, status).await,
-                    None => {}
-                }
-                drop(turn);
-                tokio::time::sleep(wait).await;
-                wait *= LAST_FACTOR;
-            }
-            live.stop_telling();
-        });
     }
 
     pub(super) fn drive_in_background(self: &Arc<Self>, live: &Arc<Live>) {

@@ -211,6 +211,32 @@ impl HistoryReader {
             .await
     }
 
+    /// Gids of those in `scope` that have ended on this coordinator, newest start first. Only the newest `among` of all are
+    /// looked at: they are read by their key, however many there are.
+    ///
+    /// # Errors
+    /// Where the store is away.
+    pub async fn newest_ended(
+        &self,
+        scope: &Scope,
+        coordinator: &str,
+        among: u64,
+    ) -> Result<Vec<String>, DbErr> {
+        use global_transaction::Column;
+        let newest = global_transaction::Entity::find()
+            .select_only()
+            .columns([Column::Gid, Column::Owner, Column::Coordinator, Column::IsOpen])
+            .order_by_desc(Column::Gid)
+            .limit(among)
+            .into_tuple::<(String, String, String, bool)>()
+            .all(self.store.reader())
+            .await?;
+        let ended = newest
+            .into_iter()
+            .filter(|(_, owner, on, is_open)| !is_open && on == coordinator && scope.has(owner));
+        Ok(ended.map(|(gid, ..)| gid).collect())
+    }
+
     /// Gids of those in `scope` that need a person, oldest first.
     ///
     /// # Errors

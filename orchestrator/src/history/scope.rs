@@ -28,6 +28,15 @@ impl Scope {
         }
     }
 
+    /// Whether what this replica has, or had, is among them.
+    pub(super) fn has(&self, owner: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Owned(replica) => owner == replica,
+            Self::NotOf(others) => !others.iter().any(|other| other == owner),
+        }
+    }
+
     pub(super) fn condition(&self) -> Condition {
         match self {
             Self::All => Condition::all(),
@@ -48,5 +57,9 @@ mod tests {
         assert_eq!(Scope::among("b", alive()), Scope::Owned("b".into()));
         assert_eq!(Scope::among("c", alive()), Scope::Owned("c".into()));
         assert_eq!(Scope::among("c", vec!["c".into()]), Scope::NotOf(Vec::new()));
+        let eldest = Scope::among("a", alive());
+        assert!(eldest.has("a") && eldest.has("gone") && !eldest.has("b") && Scope::All.has("b"));
+        let youngest = Scope::among("c", alive());
+        assert!(youngest.has("c") && !youngest.has("gone") && !youngest.has("a"));
     }
 }

@@ -95,22 +95,30 @@ async fn what_dtm_forgot_is_no_disagreement() {
     audited.agreement(&open).await;
 }
 
-/// DTM was away when it ended, and nobody who knows is left: it is reminded long before its own poll.
+/// It came back with an older copy of its store, in which what has ended still runs: it is reminded long before its own poll.
 #[tokio::test]
-async fn what_ended_without_dtm_is_told_to_it() {
+async fn what_has_ended_and_runs_in_an_older_store_of_dtm_is_told_to_it() {
     let mut audited = Audited::start().await;
     let live = waiting(&audited, Mode::Saga).await;
     let gid = live.base().gid.clone();
+    let store = audited.world.folder.path().join("dtm/dtm.bolt");
     audited.world.child.kill().await.unwrap();
+    let older = std::fs::read(&store).unwrap();
+    audited.world.restart_dtm().await;
     audited.guarded.release();
     assert_eq!(audited.world.end(&gid).await, Status::Succeeded);
-    audited.restart().await;
-    audited.world.restart_dtm().await;
     audited.world.dtm_says(&gid, CoordinatorStatus::Succeed).await;
+    // Whoever told it of the end has seen by then that it knows.
     audited.passes(ENOUGH).await;
-    let again = audited.world.engine.find(&gid).await.unwrap().unwrap();
-    audited.agreement(&again).await;
-    assert_eq!(audited.epilogue(&again).await, "attention_opened attention_closed");
+    let before = audited.epilogue(&live).await;
+    audited.world.child.kill().await.unwrap();
+    std::fs::write(&store, older).unwrap();
+    audited.world.restart_dtm().await;
+    audited.disagreement_is(&live, "the coordinator says submitted, history succeeded (reminded)").await;
+    audited.world.dtm_says(&gid, CoordinatorStatus::Succeed).await;
+    audited.agreement(&live).await;
+    let after = audited.epilogue(&live).await;
+    assert_eq!(after.strip_prefix(&before).unwrap().trim(), "attention_opened attention_closed");
 }
 
 fn tcc(gid: &str) -> TccRequest {

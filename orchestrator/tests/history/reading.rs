@@ -3,7 +3,7 @@ use crate::on_every_store;
 use crate::place::Place;
 use crate::samples::{end, more, row, started};
 use amends_dtm::Gid;
-use amends_orchestrator::history::{ListFilter, Reuse, Row, Scope};
+use amends_orchestrator::history::{Append, ListFilter, Reuse, Row, Scope};
 
 on_every_store! {
     pages_go_from_new_to_old_without_gap_or_repeat,
@@ -11,6 +11,7 @@ on_every_store! {
     events_come_in_pages_in_order,
     a_key_leads_to_its_newest,
     an_audit_finds_what_ended_and_what_needs_a_person,
+    a_start_finds_what_ended_last_on_one_coordinator,
 }
 
 async fn pages_go_from_new_to_old_without_gap_or_repeat(place: Place) {
@@ -121,4 +122,31 @@ async fn an_audit_finds_what_ended_and_what_needs_a_person(place: Place) {
     found.row = found.row.map(|row| Row { needs_attention: true, ..row });
     history.writer.append(found).await.unwrap();
     assert_eq!(attention().await, ended[3..]);
+}
+
+async fn a_start_finds_what_ended_last_on_one_coordinator(place: Place) {
+    let history = place.open().await;
+    let mut ended = Vec::new();
+    for n in 0..6 {
+        let key = format!("k{n}");
+        let (gid, append) = started(&key, Reuse::Always);
+        let here = Row { coordinator: "embedded".into(), ..append.row.clone().unwrap() };
+        // One is open, one is the other coordinator's.
+        let append = if n == 1 { Append { row: Some(here.clone()), ..append } } else { append };
+        history.writer.append(append).await.unwrap();
+        let mut over = end(&gid, &key, "succeeded");
+        if n == 1 {
+            over.row = Some(Row { is_open: false, ..here });
+        }
+        if n != 3 {
+            history.writer.append(over).await.unwrap();
+        }
+        if n != 1 && n != 3 {
+            ended.insert(0, gid);
+        }
+    }
+    let newest = async |among: u64| history.reader.newest_ended(&Scope::All, "dtm", among).await.unwrap();
+    assert_eq!(newest(100).await, ended);
+    assert_eq!(newest(3).await, ended[..2], "the third of the newest is open");
+    assert!(newest(0).await.is_empty());
 }
