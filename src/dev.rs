@@ -88,6 +88,7 @@ pub fn addresses(stack: &Stack) -> serde_json::Value {
         "notice": stack.notice(),
         "dtm_version": stack.dtm_version(),
         "dtm_http": stack.dtm_http(),
+        "console": stack.console(),
         "processes": processes.collect::<Vec<_>>(),
     })
 }
@@ -97,8 +98,9 @@ fn welcome(stack: &Stack) -> String {
     let target = if target == "127.0.0.1:7400" { String::new() } else { format!(" --target {target}") };
     let paint = Paint::detect();
     format!(
-        "{title}\n\n{processes}\nCoordinator: {coordinator}. Everything is below {folder}; logs are in {folder}/logs.\n\n{example}\n{steps}\n",
+        "{title}\n{console}\n\n{processes}\nCoordinator: {coordinator}. Everything is below {folder}; logs are in {folder}/logs.\n\n{example}\n{steps}\n",
         title = paint.tone(Tone::Strong, "Amends is up. Ctrl-C drains and ends it."),
+        console = paint.tone(Tone::Strong, &format!("Console: {}", stack.console())),
         processes = processes(stack),
         coordinator = coordinator::name(stack),
         folder = stack.data_dir().display(),

@@ -1,6 +1,7 @@
 //! Flags of the orchestrator's process, checked before a port opens.
 
 use crate::attention::WebhookArgs;
+use crate::console::ConsoleArgs;
 use crate::definitions::StepTimes;
 use crate::engine::{AuditSettings, LaneSettings};
 use crate::replica::Addresses;
@@ -33,7 +34,7 @@ pub enum CoordinatorChoice {
     Embedded,
 }
 
-/// The orchestrator: the API for clients, and the relay for DTM.
+/// The orchestrator: the API for clients, the relay for DTM, and the web console.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -95,6 +96,8 @@ pub struct Args {
     /// same; one whose definition names no amount is never above
     #[arg(long, env = "AMENDS_APPROVE_ABOVE_MINOR", value_name = "MINOR", default_value_t = 10_000, value_parser = clap::value_parser!(i64).range(0..))]
     pub(crate) approve_above_minor: i64,
+    #[command(flatten)]
+    pub(crate) console: ConsoleArgs,
     #[command(flatten)]
     pub(crate) audit: AuditArgs,
     #[command(flatten)]

@@ -4,6 +4,7 @@
 pub mod api;
 pub mod attention;
 mod config;
+mod console;
 pub mod coordinator;
 mod definitions;
 pub mod engine;

@@ -29,6 +29,12 @@ pub fn request_of(method: &str) -> Option<MessageDescriptor> {
     service.methods().find(|known| known.name() == method).map(|known| known.input())
 }
 
+/// A message of ours by its full name; `None` = there is none.
+#[must_use]
+pub fn message(name: &str) -> Option<MessageDescriptor> {
+    POOL.get_message_by_name(name)
+}
+
 /// The JSON of a message with stars in place of what is sensitive; `None` = the bytes are none of this type.
 #[must_use]
 pub fn json(message: &MessageDescriptor, bytes: &[u8]) -> Option<String> {

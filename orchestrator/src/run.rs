@@ -1,10 +1,12 @@
-//! The orchestrator's process: store, coordinator, engine, two servers, drain. A table of contents.
+//! The orchestrator's process: store, coordinator, engine, its servers, drain. A table of contents.
 
 use crate::api::{Addresses, Desk, MAX_WATCHERS, OperationsService, TransactionsService, Watchers};
 use crate::attention::{Listing, Outbox, Webhook};
 use crate::config::{API_PORT, Args};
+use crate::console::{self, Console};
 use crate::coordinator::{AbsentDtm, Coordinator, Coordinators, DtmCoordinator};
 use crate::engine::{Auditor, Engine, EngineParts, EngineTimes, LaneBook, Lanes};
+use crate::history::Pulse;
 use crate::meters::Reading;
 use crate::preflight;
 use crate::relay::RelayService;
@@ -20,11 +22,13 @@ use amends_serve::grpc::{self, MAX_MESSAGE_BYTES};
 use amends_serve::store::Store;
 use amends_serve::{listener, metrics};
 use anyhow::Context as _;
-use futures::FutureExt as _;
+use futures::future::Shared;
+use futures::{FutureExt as _, TryFutureExt as _};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tokio::sync::watch::channel;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tonic::service::Routes;
 
@@ -49,6 +53,8 @@ pub async fn run(args: Args, shutdown: impl Future<Output = ()> + Send) -> anyho
     let relay_listener = listener::bind(args.relay_listen()).await?;
     let relay_address = relay_listener.local_addr()?;
     let api_listener = listener::bind(args.process.listen_or(API_PORT)).await?;
+    let console_listener = listener::bind(args.console.listen()).await?;
+    let console_address = console_listener.local_addr()?;
 
     let lane_book = Arc::new(LaneBook::open(store.clone(), lanes.clone()).await.context("read the lanes")?);
     let mut seat = take_seat(&args, &store, replica, (relay_address, api_listener.local_addr()?)).await?;
@@ -62,7 +68,7 @@ pub async fn run(args: Args, shutdown: impl Future<Output = ()> + Send) -> anyho
     let open = engine.recover().await?;
     metrics::watch(figures(&engine, &desk, dtm.is_some()));
     let coordinator = engine.coordinators().own().name();
-    tracing::info!(open, coordinator, relay = %relay_address, "the orchestrator takes up its work");
+    tracing::info!(open, coordinator, relay = %relay_address, console = %console_address, "the orchestrator takes up its work");
     if let Some(adopted) = seat.adopted() {
         tokio::spawn(Arc::clone(&engine).adopt(adopted));
     }
@@ -74,31 +80,26 @@ pub async fn run(args: Args, shutdown: impl Future<Output = ()> + Send) -> anyho
     if let Some(policy) = args.retention.policy() {
         tokio::spawn(Retention::new(policy, engine.history().reader.clone(), unix_us).run());
     }
-    let (dtm_grpc, dtm_http) = dtm.map(|dtm| (dtm.grpc, dtm.http)).unwrap_or_default();
-    let addresses = Addresses { psp: args.psp.clone(), dtm_grpc, dtm_http };
-    let (stop, stopping) = channel(false);
-    let shutdown = async move {
-        shutdown.await;
-        stop.send_replace(true);
-    };
-    let shutdown = shutdown.shared();
+    let addresses = addresses(&args, dtm);
+    let (shutdown, stopping) = announced(shutdown);
     let relay = grpc::serve(
         relay_listener,
         relay_routes(&engine, seat.peers()),
         args.process.grpc_options(&[]),
         shutdown.clone(),
     );
-    let watchers = Watchers::new(MAX_WATCHERS, stopping);
+    let watchers = Watchers::new(MAX_WATCHERS, stopping.clone());
     let transactions = TransactionsService::new(Arc::clone(&engine), args.step_times(), watchers);
     let operations = OperationsService::new(Arc::clone(&engine), addresses, desk, lane_book)
         .approving_above(args.approve_above_minor);
     tokio::spawn(operations.errands().run());
-    let api_options = args.process.grpc_options(&SERVICES);
-    let api =
-        grpc::serve(api_listener, api_routes(transactions, operations, seat.peers()), api_options, shutdown);
+    let api_routes = api_routes(transactions, operations, seat.peers());
+    let console = console(&args, participants, api_routes.clone(), Arc::clone(writer.pulse()), stopping)?;
+    let console = console.serve(console_listener, metrics::page::routes()).err_into::<anyhow::Error>();
+    let api = grpc::serve(api_listener, api_routes, args.process.grpc_options(&SERVICES), shutdown);
     // A part that died without a word must not leave a process behind that looks well: a restart is safe.
     tokio::select! {
-        served = async { futures::try_join!(relay, api) } => drop(served?),
+        served = async { futures::try_join!(relay.err_into(), api.err_into(), console) } => drop(served?),
         Some(ended) = parts.join_next() => anyhow::bail!("a part ended: {ended:?}"),
         () = writer.ended() => anyhow::bail!("the history writer ended"),
         () = seat.tenure.lapsed() => anyhow::bail!("the lease ended: other replicas take over"),
@@ -107,6 +108,18 @@ pub async fn run(args: Args, shutdown: impl Future<Output = ()> + Send) -> anyho
     parts.shutdown().await;
     seat.leave().await;
     Ok(())
+}
+
+/// The end that everybody waits for, and the word of it for streams that would never end by themselves.
+fn announced(
+    shutdown: impl Future<Output = ()> + Send,
+) -> (Shared<impl Future<Output = ()> + Send>, watch::Receiver<bool>) {
+    let (stop, stopping) = watch::channel(false);
+    let shutdown = async move {
+        shutdown.await;
+        stop.send_replace(true);
+    };
+    (shutdown.shared(), stopping)
 }
 
 async fn take_seat(
@@ -126,6 +139,24 @@ async fn take_seat(
 fn figures(engine: &Arc<Engine>, desk: &Desk, with_dtm: bool) -> Arc<Reading> {
     let outbox = desk.webhook.then(|| desk.outbox.clone());
     Reading::of(engine, desk.listing.clone(), outbox, with_dtm)
+}
+
+/// The pages, over what the API's port serves.
+fn console(
+    args: &Args,
+    participants: BTreeMap<String, String>,
+    api: Routes,
+    pulse: Arc<Pulse>,
+    stopping: watch::Receiver<bool>,
+) -> anyhow::Result<Console> {
+    let (times, names) = (args.step_times(), args.console.names());
+    let parts = console::Parts { api, pulse, participants, times, names, stopping, clock: unix_us };
+    Console::new(parts).map_err(|error| anyhow::anyhow!("make the console: {error}"))
+}
+
+fn addresses(args: &Args, dtm: Option<DtmEndpoints>) -> Addresses {
+    let (dtm_grpc, dtm_http) = dtm.map(|dtm| (dtm.grpc, dtm.http)).unwrap_or_default();
+    Addresses { psp: args.psp.clone(), dtm_grpc, dtm_http }
 }
 
 fn desk(store: &Store, webhook: Option<&Webhook>) -> Desk {

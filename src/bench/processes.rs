@@ -158,6 +158,7 @@ pub fn command(folder: &Path, participant: SocketAddr) -> anyhow::Result<Command
         .args(["serve", "--exit-on-stdin-eof", "orchestrator", "--data-dir"])
         .arg(folder)
         .args(["--participant", &format!("noop={participant}")])
+        .args(["--console-listen", "127.0.0.1:0"])
         .env("AMENDS_PLAN_MAC_KEY_FILE", &key)
         .stdin(Stdio::piped())
         .stdout(log.try_clone()?)

@@ -122,6 +122,7 @@ impl Replica {
         let mut replica = Replica { api, relay, arguments: Vec::new(), log: log.to_owned(), child: None };
         replica.tell("--listen", &api.to_string());
         replica.tell("--relay-listen", &relay.to_string());
+        replica.tell("--console-listen", "127.0.0.1:0");
         replica
     }
 

@@ -30,6 +30,11 @@ const PURE: &[&str] = &[
     "crates/participant/src/verdict.rs",
     "orchestrator/src/attention/needs.rs",
     "orchestrator/src/attention/next.rs",
+    "orchestrator/src/console/bars.rs",
+    "orchestrator/src/console/coordinator.rs",
+    "orchestrator/src/console/picture.rs",
+    "orchestrator/src/console/timeline.rs",
+    "orchestrator/src/console/words.rs",
     "orchestrator/src/engine/auditor/branches.rs",
     "orchestrator/src/engine/auditor/coordinator_book.rs",
     "orchestrator/src/engine/auditor/difference.rs",
@@ -92,8 +97,17 @@ const IMPURE: &[&str] =
     &["tokio::", "sea_orm", "SystemTime", "Instant", "Utc::now", "async fn", ".await", "std::fs", "std::env"];
 
 /// Parts of the orchestrator that must run any deed of any service.
-const WITHOUT_SERVICES: &[&str] =
-    &["attention/", "engine/", "history/", "coordinator/", "api/", "plan.rs", "relay.rs", "run.rs"];
+const WITHOUT_SERVICES: &[&str] = &[
+    "attention/",
+    "engine/",
+    "history/",
+    "coordinator/",
+    "api/",
+    "console/",
+    "plan.rs",
+    "relay.rs",
+    "run.rs",
+];
 /// Parts that a definition may use, and that therefore know none.
 const WITHOUT_DEFINITIONS: &[&str] =
     &["attention/", "engine/", "history/", "coordinator/", "plan.rs", "relay.rs"];

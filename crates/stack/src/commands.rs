@@ -83,6 +83,7 @@ fn own_args(role: Role, layout: &Layout, config: &StackConfig, chosen: &Chosen) 
             // For checkers, which nobody stands in the way of.
             let mut args = vec!["--psp".to_owned(), layout.address(Role::Psp)];
             args.extend(["--relay-listen".into(), local(layout.ports.relay)]);
+            args.extend(["--console-listen".into(), local(layout.ports.console)]);
             args.extend(["--coordinator".into(), chosen.coordinator.to_string()]);
             if chosen.dtm.is_some() {
                 args.extend(["--dtm".into(), format!("grpc://{}", found(Role::Dtm))]);

@@ -147,6 +147,12 @@ impl Stack {
         self.chosen.dtm.as_ref().map(|_| format!("http://127.0.0.1:{port}"))
     }
 
+    /// The web console, as `http://host:port`.
+    #[must_use]
+    pub fn console(&self) -> String {
+        format!("http://127.0.0.1:{}", self.layout.ports.console)
+    }
+
     /// All ports.
     #[must_use]
     pub fn ports(&self) -> Ports {

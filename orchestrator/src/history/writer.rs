@@ -3,6 +3,7 @@
 
 use super::commit::{Committed, Committer, Refusal};
 use super::entity::{attention, event, global_transaction, notice};
+use super::pulse::{Beat, Pulse};
 use super::sqlite;
 use crate::meters;
 use amends_serve::store::{Store, is_away};
@@ -95,6 +96,7 @@ pub(super) type Waiting = (Append, Done);
 pub struct HistoryWriter {
     queue: mpsc::Sender<Waiting>,
     noticed: Arc<Notify>,
+    pulse: Arc<Pulse>,
 }
 
 impl HistoryWriter {
@@ -110,7 +112,7 @@ impl HistoryWriter {
         if let Err(error) = thread.spawn(move || sqlite::write(file, waiting)) {
             tracing::error!(%error, "no thread for the history");
         }
-        Self { queue, noticed: Arc::default() }
+        Self { queue, noticed: Arc::default(), pulse: Arc::default() }
     }
 
     /// Starts the writer task of one replica among several. It also ends when that replica is fenced: nothing is
@@ -123,7 +125,7 @@ impl HistoryWriter {
     fn with(committer: Committer) -> Self {
         let (queue, waiting) = mpsc::channel(QUEUE);
         tokio::spawn(write(committer, waiting));
-        Self { queue, noticed: Arc::default() }
+        Self { queue, noticed: Arc::default(), pulse: Arc::default() }
     }
 
     /// Returns when the writer task has ended: it broke down, or its replica was fenced.
@@ -137,13 +139,23 @@ impl HistoryWriter {
     /// Nothing is stored then; see [`AppendError`].
     pub async fn append(&self, append: Append) -> Result<(), AppendError> {
         let (done, outcome) = oneshot::channel();
+        let beat = Beat::of(&append);
         let notices = append.needs.as_ref().is_some_and(|needs| !needs.notices.is_empty());
         self.queue.send((append, done)).await.map_err(|_| AppendError::Closed)?;
         let outcome = outcome.await.map_err(|_| AppendError::Closed)?;
+        if outcome.is_ok() {
+            self.pulse.beat(beat);
+        }
         if notices && outcome.is_ok() {
             self.noticed.notify_one();
         }
         outcome
+    }
+
+    /// What it has committed, counted.
+    #[must_use]
+    pub fn pulse(&self) -> &Arc<Pulse> {
+        &self.pulse
     }
 
     /// Returns when this process has committed a notice since it was last asked.

@@ -1,0 +1,9 @@
+//! The web console on a whole running system: what its pages say, what its forms do, what it lets nobody do, and what
+//! becomes visible by itself.
+mod acts;
+mod browser;
+mod door;
+mod driver;
+mod live;
+mod pages;
+mod site;
