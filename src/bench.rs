@@ -40,6 +40,7 @@ use lineup::{Coordinator, Lineup};
 use load::Span;
 use machine::Before;
 use page::Place;
+pub use processes::{bare_command, free_addresses, listening};
 use report::{Report, Setting};
 use row::Row;
 use std::num::{NonZeroU32, NonZeroUsize};

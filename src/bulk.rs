@@ -66,6 +66,18 @@ struct Many {
     /// Only if there are so many still, as the preview told
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     expect: i64,
+    /// Only if they are exactly those still, as the preview told
+    #[arg(long, value_name = "DIGEST", default_value = "", hide_default_value = true)]
+    expect_digest: String,
+    /// A UUIDv7 of your own, so that the same command said again begins nothing
+    #[arg(
+        long,
+        value_name = "UUID",
+        default_value = "",
+        hide_default_value = true,
+        conflicts_with = "preview"
+    )]
+    request_id: String,
     /// Tells its id and does not wait for the results
     #[arg(long, conflicts_with = "preview")]
     no_wait: bool,
@@ -116,6 +128,8 @@ impl Many {
             reason: self.reason,
             per_second: self.per_second,
             expected_count: self.expect,
+            expected_digest: self.expect_digest,
+            request_id: self.request_id,
         };
         let started = client.start_bulk(request).await.context("bulk")?.into_inner();
         if self.no_wait {
@@ -176,7 +190,7 @@ fn preview_text(found: &PreviewBulkResponse) -> String {
         vec![one.gid.clone(), status_name(one.status()), one.definition.clone(), one.business_key.clone()]
     });
     let mut text = table(&["gid", "status", "definition", "business key"], &[], rows.collect());
-    let _ = writeln!(text, "{} open global transactions", found.count);
+    let _ = writeln!(text, "{} open global transactions, digest {}", found.count, found.digest);
     for stake in &found.stakes {
         let _ = writeln!(text, "at stake: {} in {}", money(stake.minor_units, &stake.currency), stake.count);
     }
@@ -197,11 +211,18 @@ mod tests {
     #[test]
     fn a_preview_tells_what_is_at_stake() {
         let stake = Stake { currency: "USD".into(), minor_units: 1_250, count: 2 };
-        let found =
-            PreviewBulkResponse { count: 3, stakes: vec![stake], without_amount: 1, ..Default::default() };
+        let found = PreviewBulkResponse {
+            count: 3,
+            digest: "d1".into(),
+            stakes: vec![stake],
+            without_amount: 1,
+            ..Default::default()
+        };
         let text = preview_text(&found);
         assert!(
-            text.ends_with("3 open global transactions\nat stake: 12.50 USD in 2\nat stake: not told by 1\n"),
+            text.ends_with(
+                "3 open global transactions, digest d1\nat stake: 12.50 USD in 2\nat stake: not told by 1\n"
+            ),
             "{text}"
         );
     }

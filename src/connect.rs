@@ -1,5 +1,6 @@
 //! How verbs reach the orchestrator. Knows the flags and the metadata, no verb.
 use amends_proto::amends::v1::transactions_client::TransactionsClient;
+use amends_serve::traces;
 use anyhow::Context as _;
 use std::time::Duration;
 use tonic::metadata::{Ascii, MetadataValue};
@@ -53,7 +54,7 @@ impl Target {
     }
 }
 
-/// Puts the caller's name into each call.
+/// Puts the caller's name and its place in a trace into each call.
 #[derive(Debug, Clone)]
 pub struct Caller {
     name: MetadataValue<Ascii>,
@@ -62,6 +63,7 @@ pub struct Caller {
 impl Interceptor for Caller {
     fn call(&mut self, mut request: tonic::Request<()>) -> Result<tonic::Request<()>, tonic::Status> {
         request.metadata_mut().insert("amends-caller", self.name.clone());
+        traces::tell(request.metadata_mut(), traces::current());
         Ok(request)
     }
 }

@@ -2,6 +2,7 @@
 use crate::coordinator::{self, CoordinatorArg};
 use crate::exit::Exit;
 use crate::output::{Format, Paint, Tone, print_json, print_text, table};
+use amends_serve::traces::TraceArgs;
 use amends_stack::{Coordinator, PortChoice, Role, Stack, StackConfig};
 use anyhow::Context as _;
 use std::path::PathBuf;
@@ -17,6 +18,8 @@ pub struct Dev {
     free_ports: bool,
     #[command(flatten)]
     coordinator: CoordinatorArg,
+    #[command(flatten)]
+    traces: TraceArgs,
 }
 
 impl Dev {
@@ -26,8 +29,10 @@ impl Dev {
         tokio::pin!(shutdown);
         let ports = if self.free_ports { PortChoice::Free } else { PortChoice::Default };
         let program = std::env::current_exe().context("find this program")?;
-        let config =
-            StackConfig::new(program, &self.data_dir).ports(ports).coordinator(self.coordinator.into());
+        let config = StackConfig::new(program, &self.data_dir)
+            .ports(ports)
+            .coordinator(self.coordinator.into())
+            .traces(self.traces.collector(), self.traces.trace_sample);
         let stack = tokio::select! {
             stack = Stack::start(config) => stack.context("start the system")?,
             () = &mut shutdown => return Ok(Exit::Ok),
@@ -117,6 +122,6 @@ fn example(target: &str) -> String {
     "card":{{"psp":"sim","method":"card","card_token":"tok_ok"}}}}' | amends start checkout --mode saga --input - --wait 10{target}
   amends list{target}
 
-There is no stock yet, so it will be refused and undone; `amends demo` shows a seeded system."#
+On a new system there is no stock yet, so it is refused and undone; docs/tutorials/start.md stocks some, `amends demo` does too."#
     )
 }

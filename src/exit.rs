@@ -1,5 +1,5 @@
 //! How a verb ends: its exit code, and its error as one line or one JSON object. Knows no verb.
-use crate::output::Format;
+use crate::output::{Format, harmless};
 use amends_dtm::code_name;
 use amends_proto::amends::v1::Status as GlobalStatus;
 use serde_json::json;
@@ -50,11 +50,11 @@ impl From<Exit> for ExitCode {
 pub fn report(error: &anyhow::Error, format: Format) -> ExitCode {
     let told = Told::of(error);
     match format {
-        Format::Text => eprintln!("error: {}", told.line()),
-        Format::Json => eprintln!(
-            "{}",
-            json!({"error": {"code": told.code, "reason": told.reason, "message": told.message}})
-        ),
+        Format::Text => eprintln!("{}", harmless(&format!("error: {}", told.line()))),
+        Format::Json => {
+            let told = json!({"error": {"code": told.code, "reason": told.reason, "message": told.message}});
+            eprintln!("{}", harmless(&told.to_string()));
+        }
     }
     ExitCode::FAILURE
 }

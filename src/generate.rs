@@ -1,5 +1,8 @@
-//! `amends generate`: fills a history store with made-up global transactions, and measures lists on it. For whoever
-//! works on Amends; no orchestrator may run on that store meanwhile, nor be asked to drive what is in it.
+//! `amends generate`: fills a history store with made-up global transactions, and measures lists and the console's pages
+//! on it. For whoever works on Amends; no other orchestrator may run on that store meanwhile, nor be asked to drive it.
+mod house;
+mod pages;
+
 use crate::exit::Exit;
 use crate::output::{Format, print_json, print_text, table};
 use amends_migrations::history::Migrator;
@@ -7,6 +10,7 @@ use amends_orchestrator::filter;
 use amends_orchestrator::history::{Amount, HistoryReader, ListFilter, generate};
 use amends_serve::store::Store;
 use anyhow::Context as _;
+use pages::Measured as Page;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -61,6 +65,13 @@ pub struct Generate {
     /// Then read the first and a deep page of each documented filter, and tell the times
     #[arg(long)]
     measure: bool,
+    /// Then start an orchestrator on the store whose participants do not answer, ask for each page of its console, and fail
+    /// where one takes longer than the budget
+    #[arg(long)]
+    pages: bool,
+    /// How long a page may take, in milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 200, requires = "pages", value_parser = clap::value_parser!(u64).range(1..=60_000))]
+    budget_ms: u64,
 }
 
 impl Generate {
@@ -78,7 +89,12 @@ impl Generate {
             tell(&measure(&HistoryReader::new(store.clone())).await?, format)?;
         }
         store.close().await?;
-        Ok(Exit::Ok)
+        if !self.pages {
+            return Ok(Exit::Ok);
+        }
+        let measured = pages::measure(&url, Duration::from_millis(self.budget_ms)).await?;
+        tell_pages(&measured, format)?;
+        Ok(if measured.iter().all(Page::keeps) { Exit::Ok } else { Exit::Unsound })
     }
 }
 
@@ -135,8 +151,35 @@ async fn measure(reader: &HistoryReader) -> anyhow::Result<Vec<Measured>> {
     Ok(measured)
 }
 
+/// To a tenth.
+fn ms(time: Duration) -> f64 {
+    (time.as_secs_f64() * 10_000.0).round() / 10.0
+}
+
+fn tell_pages(measured: &[Page], format: Format) -> anyhow::Result<()> {
+    match format {
+        Format::Json => {
+            let each = measured.iter().map(|page| {
+                json!({
+                    "page": page.name, "p50_ms": ms(page.p50), "max_ms": ms(page.max), "budget_ms": ms(page.budget),
+                    "bytes": page.bytes, "keeps": page.keeps(),
+                })
+            });
+            print_json(&Value::Array(each.collect()))
+        }
+        Format::Text => {
+            let header = ["page", "p50 ms", "max ms", "budget ms", "bytes", ""];
+            let rows = measured.iter().map(|page| {
+                let [p50, max, budget] = [page.p50, page.max, page.budget].map(|time| ms(time).to_string());
+                let word = if page.keeps() { "" } else { "too slow" };
+                vec![page.name.clone(), p50, max, budget, page.bytes.to_string(), word.to_owned()]
+            });
+            print_text(&table(&header, &header[1..5], rows.collect()))
+        }
+    }
+}
+
 fn tell(measured: &[Measured], format: Format) -> anyhow::Result<()> {
-    let ms = |time: Duration| (time.as_secs_f64() * 10_000.0).round() / 10.0;
     match format {
         Format::Json => {
             let each = measured.iter().map(|one| {

@@ -38,6 +38,7 @@ use amends_serve::telemetry::LogFormat;
 use clap::{CommandFactory as _, Parser};
 use exit::Exit;
 use output::Format;
+use std::io::Write as _;
 use std::process::ExitCode;
 
 /// All roles share it: many small, short-lived allocations on several threads.
@@ -120,7 +121,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
     let format = cli.output;
     if !matches!(cli.verb, Verb::Serve(_)) {
         // Served roles choose the form of their log by a flag of their own.
-        amends_serve::telemetry::init(LogFormat::Pretty);
+        amends_serve::telemetry::init(LogFormat::Pretty, &amends_serve::telemetry::levels_of_environment());
     }
     match cli.verb {
         Verb::Dev(dev) => dev.run(format).await,
@@ -159,7 +160,10 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Verb::Generate(generate) => generate.run(format).await,
         Verb::Reference(reference) => reference.run(&Cli::command()),
         Verb::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "amends", &mut std::io::stdout());
+            // Made in memory first: whoever reads only its first lines closes the pipe, which is no failure of ours.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "amends", &mut script);
+            let _ = std::io::stdout().write_all(&script);
             Ok(Exit::Ok)
         }
         Verb::Man(man) => man.run(Cli::command()),
@@ -196,6 +200,7 @@ mod tests {
             "amends bulk pause --filter open --reason x --per-second 5 --expect 3 --no-wait",
             "amends bulk show 018f0000-0000-7000-8000-000000000000 --output json",
             "amends generate --finished 1000000 --open 1000 --data-dir x --measure",
+            "amends generate --finished 1000000 --open 10000 --data-dir x --pages --budget-ms 200",
             "amends show 018f0000-0000-7000-8000-000000000000 --output json",
             "amends explain 018f0000-0000-7000-8000-000000000000 --output json",
             "amends show 018f0000-0000-7000-8000-000000000000 --payload",

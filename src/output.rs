@@ -1,8 +1,10 @@
 //! What a verb prints: JSON documents or text for people, tables, colour only on a terminal. Knows no verb.
+pub use amends_orchestrator::money;
 use amends_proto::amends::v1::{Mode, OpState, Status};
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
 use serde_json::Value;
+use std::borrow::Cow;
 use std::io::{IsTerminal as _, Write as _};
 
 /// How a verb prints.
@@ -35,12 +37,50 @@ pub enum Reader {
 
 /// Writes text to standard output for verbs that go on for as long as somebody reads.
 pub fn print_to_reader(text: &str) -> anyhow::Result<Reader> {
-    match std::io::stdout().lock().write_all(text.as_bytes()) {
+    match std::io::stdout().lock().write_all(harmless(text).as_bytes()) {
         Ok(()) => Ok(Reader::There),
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(Reader::Gone),
         Err(error) => Err(error.into()),
     }
 }
+
+/// Text that was put together of what others said, for a terminal: of all that would steer it only line ends, tabs and our own
+/// tones are left. The rest is told as an escape like `\u001b`, which means the same in JSON.
+pub fn harmless(text: &str) -> Cow<'_, str> {
+    let stays = |c: char| !c.is_control() || matches!(c, '\n' | '\t');
+    if text.chars().all(stays) {
+        return Cow::Borrowed(text);
+    }
+    let mut told = String::with_capacity(text.len());
+    for (at, c) in text.char_indices() {
+        if stays(c) || (c == ESCAPE && begins_with_tone(&text[at..])) {
+            told.push(c);
+        } else {
+            told.push_str(&escaped(c));
+        }
+    }
+    Cow::Owned(told)
+}
+
+/// One text that somebody else said, e.g. a reason: nothing of it steers a terminal, and no part of it has a tone of its own.
+pub fn said(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { escaped(c) } else { c.to_string() }).collect()
+}
+
+fn escaped(c: char) -> String {
+    format!("\\u{:04x}", u32::from(c))
+}
+
+fn begins_with_tone(text: &str) -> bool {
+    let code = text.strip_prefix(ESCAPE).and_then(|rest| rest.strip_prefix('['));
+    let code = code.and_then(|rest| rest.split_once('m')).map(|(code, _)| code);
+    code.is_some_and(|code| code == NO_TONE || Tone::ALL.iter().any(|tone| tone.code() == code))
+}
+
+/// Begins whatever steers a terminal.
+const ESCAPE: char = '\u{1b}';
+/// Ends a tone.
+const NO_TONE: &str = "0";
 
 /// Whether text may carry colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,7 +117,7 @@ impl Paint {
     pub fn tone(self, tone: Tone, text: &str) -> String {
         match self {
             Paint::Plain => text.to_owned(),
-            Paint::Colour => format!("\u{1b}[{}m{text}\u{1b}[0m", tone.code()),
+            Paint::Colour => format!("{ESCAPE}[{}m{text}{ESCAPE}[{NO_TONE}m", tone.code()),
         }
     }
 }
@@ -141,28 +181,28 @@ pub fn status_tone(status: Status) -> Tone {
     }
 }
 
-/// An amount for people, e.g. `12.50 USD`, with the decimals of its currency.
-pub fn money(minor_units: i64, currency: &str) -> String {
-    let known = iso_currency::Currency::from_code(currency);
-    let decimals = known.and_then(iso_currency::Currency::exponent).map_or(0, usize::from);
-    let sign = if minor_units < 0 { "-" } else { "" };
-    let digits = format!("{:0>width$}", minor_units.unsigned_abs(), width = decimals + 1);
-    let (whole, part) = digits.split_at(digits.len() - decimals);
-    let dot = if decimals == 0 { "" } else { "." };
-    format!("{sign}{whole}{dot}{part} {currency}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn money_has_the_decimals_of_its_currency() {
-        assert_eq!(money(1_250, "USD"), "12.50 USD");
-        assert_eq!(money(-5, "USD"), "-0.05 USD");
-        assert_eq!(money(1_250, "JPY"), "1250 JPY");
-        assert_eq!(money(1_250, "KWD"), "1.250 KWD");
-        assert_eq!(money(7, "???"), "7 ???");
+    fn what_others_said_steers_no_terminal() {
+        let mine = Paint::Colour.tone(Tone::Bad, "no");
+        let clipboard = "\u{1b}]52;c;cm0gLXJm\u{7}";
+        let text = format!("{mine}\t{clipboard}\u{1b}[2J\u{1b}[31;5mx\r\u{9b}2J\u{7f}\u{1b}\n");
+        let told = "\\u001b]52;c;cm0gLXJm\\u0007\\u001b[2J\\u001b[31;5mx\\u000d\\u009b2J\\u007f\\u001b\n";
+        assert_eq!(harmless(&text), format!("{mine}\t{told}"));
+        assert!(matches!(harmless("é ✓\n"), Cow::Borrowed(_)));
+        assert_eq!(said("GONE: \u{1b}[32mall is well"), "GONE: \\u001b[32mall is well");
+    }
+
+    #[test]
+    fn json_says_the_same_with_escapes() {
+        let value = serde_json::json!({"reason": "a\u{1b}[2J\u{9b}2J\u{7f}"});
+        let text = format!("{value:#}\n");
+        let told = harmless(&text);
+        assert!(!told.contains(|c: char| c.is_control() && c != '\n'), "{told:?}");
+        assert_eq!(serde_json::from_str::<Value>(&told).unwrap(), value);
     }
 
     #[test]

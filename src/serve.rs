@@ -3,6 +3,8 @@ use crate::exit::Exit;
 use crate::lifeline::{Lifeline, shutdown};
 use amends_serve::ProcessArgs;
 use amends_serve::metrics::{self, Metric, page};
+use amends_serve::traces;
+use anyhow::Context as _;
 
 /// Runs one process of the system until SIGTERM or Ctrl-C
 #[derive(clap::Args)]
@@ -36,8 +38,10 @@ enum Role {
 impl Serve {
     /// Runs the role until it is asked to end.
     pub async fn run(self) -> anyhow::Result<Exit> {
-        amends_serve::telemetry::init(self.role.process().log_format);
+        let process = self.role.process();
+        amends_serve::telemetry::init(process.log_format, &process.log);
         self.role.measure().await?;
+        traces::install(&self.role.process().traces, self.role.name()).context("--otlp-endpoint")?;
         let shutdown = shutdown(if self.exit_on_stdin_eof { Lifeline::Stdin } else { Lifeline::None });
         match self.role {
             Role::Order(args) => amends_order::run(args, shutdown).await?,
@@ -48,6 +52,7 @@ impl Serve {
             Role::Psp(args) => amends_psp::run(args, shutdown).await?,
             Role::Orchestrator(args) => amends_orchestrator::run(args, shutdown).await?,
         }
+        traces::flush().await;
         Ok(Exit::Ok)
     }
 }

@@ -8,6 +8,7 @@ use amends_proto::amends::v1::{
     GlobalTransaction, Mode, StartRequest, StartResponse, StartSagaRequest, StartTccRequest, WaitRequest,
 };
 use amends_proto::pay::checkout::v1::CheckoutInput;
+use amends_serve::traces::{self, Kind, Span, TraceArgs};
 use anyhow::Context as _;
 use prost::Message as _;
 use std::io::Read as _;
@@ -62,6 +63,8 @@ struct Deed {
     wait: Option<u64>,
     #[command(flatten)]
     target: Target,
+    #[command(flatten)]
+    traces: TraceArgs,
 }
 
 /// How the coordinator runs a global transaction.
@@ -86,10 +89,23 @@ impl Start {
     /// Runs the verb.
     pub async fn run(self, format: Format) -> anyhow::Result<Exit> {
         match self.definition {
-            Definition::Checkout(deed) => deed.checkout(format).await,
-            Definition::Own(deed) => deed.own(format).await,
+            Definition::Checkout(deed) => traced(&deed.traces.clone(), deed.checkout(format)).await,
+            Definition::Own(deed) => traced(&deed.traces.clone(), deed.own(format)).await,
         }
     }
+}
+
+/// Does the work of the verb in a trace of its own, if a collector is named.
+async fn traced(args: &TraceArgs, work: impl Future<Output = anyhow::Result<Exit>>) -> anyhow::Result<Exit> {
+    traces::install(args, "cli").context("--otlp-endpoint")?;
+    let mut span = Span::root(Kind::Client, "amends start");
+    let outcome = traces::within(span.context(), work).await;
+    if outcome.is_err() {
+        span.fail("the verb failed");
+    }
+    drop(span);
+    traces::flush().await;
+    outcome
 }
 
 impl Deed {

@@ -4,7 +4,7 @@ mod lines;
 pub use lines::Lines;
 
 use crate::exit::split_reason;
-use crate::output::{Paint, Tone, mode_name, op_state_name, status_name, status_tone, table};
+use crate::output::{Paint, Tone, mode_name, op_state_name, said, status_name, status_tone, table};
 use amends_proto::amends::v1::{Attention, CoordinatorViewResponse, Event, GlobalTransaction, Run, Step};
 use prost_types::Timestamp;
 use std::collections::HashMap;
@@ -195,9 +195,9 @@ pub fn plain_reason(message: &str) -> String {
         return format!("{cause}: {}", plain_reason(rest)).trim_end_matches([':', ' ']).to_owned();
     }
     match split_reason(message) {
-        ("", text) => text.to_owned(),
+        ("", text) => said(text),
         (reason, "") => reason.to_owned(),
-        (reason, text) => format!("{reason}: {text}"),
+        (reason, text) => format!("{reason}: {}", said(text)),
     }
 }
 

@@ -2,7 +2,7 @@
 use crate::connect::{Connection, Target};
 use crate::exit::Exit;
 use crate::json;
-use crate::output::{Format, Paint, Reader, print_to_reader};
+use crate::output::{Format, Paint, Reader, harmless, print_to_reader};
 use crate::timeline::{self, Lines};
 use amends_proto::amends::v1::transactions_client::TransactionsClient;
 use amends_proto::amends::v1::{Event, GetRequest, GlobalTransaction, WatchRequest};
@@ -175,7 +175,8 @@ impl<'a> Telling<'a> {
             // Standard error is for the error that ends the verb, as one object.
             Telling::Json => {}
             Telling::People { .. } => {
-                eprintln!("connection lost before event {next_seq}, trying again: {error:#}");
+                let told = format!("connection lost before event {next_seq}, trying again: {error:#}");
+                eprintln!("{}", harmless(&told));
             }
         }
     }

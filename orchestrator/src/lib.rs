@@ -14,13 +14,16 @@ pub mod filter;
 pub mod history;
 mod masking;
 mod meters;
+mod money;
 pub mod plan;
 pub mod preflight;
 pub mod relay;
 pub mod replica;
 pub mod retention;
 mod run;
+pub mod trace;
 
 pub use config::Args;
 pub use meters::METRICS;
+pub use money::money;
 pub use run::run;

@@ -7,6 +7,7 @@ use amends_crash_points::{Place, around};
 use amends_dtm::{BranchId, Op, metadata};
 use amends_proto::amends::v1::relay_server::Relay;
 use amends_proto::amends::v1::{RunRequest, RunResponse};
+use amends_serve::traces;
 use std::sync::Arc;
 use tonic::{Request, Response, Status};
 
@@ -31,10 +32,10 @@ impl Relay for RelayService {
             parse(&request).ok_or_else(|| Status::failed_precondition("NOT_A_BRANCH|metadata is missing"))?;
         let engine = Arc::clone(&self.engine);
         // The task outlives a caller that gives up.
-        let answer = tokio::spawn(async move {
+        let answer = tokio::spawn(traces::carried(async move {
             let answer = around!(Place::Relay, engine.relay(&call).await);
             (answer, call)
-        });
+        }));
         let (answer, call) =
             answer.await.map_err(|_| Status::failed_precondition("BROKEN|the relay failed; ask again"))?;
         match answer {

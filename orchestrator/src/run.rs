@@ -28,6 +28,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tonic::service::Routes;
@@ -53,8 +54,8 @@ pub async fn run(args: Args, shutdown: impl Future<Output = ()> + Send) -> anyho
     let relay_listener = listener::bind(args.relay_listen()).await?;
     let relay_address = relay_listener.local_addr()?;
     let api_listener = listener::bind(args.process.listen_or(API_PORT)).await?;
-    let console_listener = listener::bind(args.console.listen()).await?;
-    let console_address = console_listener.local_addr()?;
+    let console_listener = args.console.bind().await?;
+    let console_address = console_listener.as_ref().and_then(|listener| listener.local_addr().ok());
 
     let lane_book = Arc::new(LaneBook::open(store.clone(), lanes.clone()).await.context("read the lanes")?);
     let mut seat = take_seat(&args, &store, replica, (relay_address, api_listener.local_addr()?)).await?;
@@ -62,15 +63,16 @@ pub async fn run(args: Args, shutdown: impl Future<Output = ()> + Send) -> anyho
     let (history, tenure) = (seat.history(store), seat.tenure.clone());
     let writer = history.writer.clone();
     let coordinators = coordinators(&args, dtm.as_ref(), &args.relay_url(relay_address))?;
+    let form_key = mac_key.derive("forms of the console");
     let times = EngineTimes { try_phase: Duration::from_millis(args.try_phase_ms), ..EngineTimes::default() };
     let engine =
         Engine::new(EngineParts { history, lanes, coordinators, mac_key, times, clock: unix_us, tenure });
     let open = engine.recover().await?;
     metrics::watch(figures(&engine, &desk, dtm.is_some()));
     let coordinator = engine.coordinators().own().name();
-    tracing::info!(open, coordinator, relay = %relay_address, console = %console_address, "the orchestrator takes up its work");
-    if let Some(adopted) = seat.adopted() {
-        tokio::spawn(Arc::clone(&engine).adopt(adopted));
+    tracing::info!(open, coordinator, relay = %relay_address, console = ?console_address, "the orchestrator takes up its work");
+    if let Some(left) = seat.left_behind() {
+        tokio::spawn(Arc::clone(&engine).inherit(left));
     }
     tokio::spawn(Arc::clone(&engine).follow_holds());
     let book = Arc::clone(&lane_book);
@@ -94,8 +96,9 @@ pub async fn run(args: Args, shutdown: impl Future<Output = ()> + Send) -> anyho
         .approving_above(args.approve_above_minor);
     tokio::spawn(operations.errands().run());
     let api_routes = api_routes(transactions, operations, seat.peers());
-    let console = console(&args, participants, api_routes.clone(), Arc::clone(writer.pulse()), stopping)?;
-    let console = console.serve(console_listener, metrics::page::routes()).err_into::<anyhow::Error>();
+    let pulse = Arc::clone(writer.pulse());
+    let console = console(&args, participants, api_routes.clone(), pulse, form_key, stopping);
+    let console = pages(console, console_listener).map(anyhow::Ok);
     let api = grpc::serve(api_listener, api_routes, args.process.grpc_options(&SERVICES), shutdown);
     // A part that died without a word must not leave a process behind that looks well: a restart is safe.
     tokio::select! {
@@ -141,17 +144,35 @@ fn figures(engine: &Arc<Engine>, desk: &Desk, with_dtm: bool) -> Arc<Reading> {
     Reading::of(engine, desk.listing.clone(), outbox, with_dtm)
 }
 
-/// The pages, over what the API's port serves.
+/// The console, over what the API's port serves.
 fn console(
     args: &Args,
     participants: BTreeMap<String, String>,
     api: Routes,
     pulse: Arc<Pulse>,
+    form_key: [u8; 32],
     stopping: watch::Receiver<bool>,
-) -> anyhow::Result<Console> {
+) -> Console {
     let (times, names) = (args.step_times(), args.console.names());
-    let parts = console::Parts { api, pulse, participants, times, names, stopping, clock: unix_us };
-    Console::new(parts).map_err(|error| anyhow::anyhow!("make the console: {error}"))
+    let trace_url = args.console.trace_url();
+    Console::new(console::Parts {
+        api,
+        pulse,
+        participants,
+        times,
+        names,
+        form_key,
+        trace_url,
+        stopping,
+        clock: unix_us,
+    })
+}
+
+/// Serves its pages, and metrics beside them, where there is to be a console.
+async fn pages(console: Console, listener: Option<TcpListener>) {
+    if let Some(listener) = listener {
+        console.serve(listener, metrics::page::routes()).await;
+    }
 }
 
 fn addresses(args: &Args, dtm: Option<DtmEndpoints>) -> Addresses {

@@ -1,6 +1,8 @@
 //! The engine and its relay against the real DTM server.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "engine/away.rs"]
+mod away;
 mod deeds;
 
 use amends_orchestrator::coordinator::CoordinatorStatus;

@@ -144,6 +144,13 @@ impl Orchestrator {
 
 /// An orchestrator that knows no participant but this one, and no setting but those it is given.
 pub fn command(folder: &Path, participant: SocketAddr) -> anyhow::Result<Command> {
+    let mut command = bare_command(folder)?;
+    command.args(["--participant", &format!("noop={participant}")]).args(["--console-listen", "127.0.0.1:0"]);
+    Ok(command)
+}
+
+/// An orchestrator that knows nobody, and no setting of those that stand around.
+pub fn bare_command(folder: &Path) -> anyhow::Result<Command> {
     let key = folder.join("plan-mac");
     if !key.exists() {
         PlanMacKey::generate()?.write_file(&key)?;
@@ -157,8 +164,6 @@ pub fn command(folder: &Path, participant: SocketAddr) -> anyhow::Result<Command
     command
         .args(["serve", "--exit-on-stdin-eof", "orchestrator", "--data-dir"])
         .arg(folder)
-        .args(["--participant", &format!("noop={participant}")])
-        .args(["--console-listen", "127.0.0.1:0"])
         .env("AMENDS_PLAN_MAC_KEY_FILE", &key)
         .stdin(Stdio::piped())
         .stdout(log.try_clone()?)
@@ -169,7 +174,7 @@ pub fn command(folder: &Path, participant: SocketAddr) -> anyhow::Result<Command
 }
 
 /// Ends when somebody accepts connections there.
-async fn listening(address: &str) {
+pub async fn listening(address: &str) {
     let target = Target { target: address.to_owned(), caller: "bench".to_owned() };
     while target.connect().await.is_err() {
         tokio::time::sleep(LOOK).await;

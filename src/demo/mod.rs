@@ -10,6 +10,7 @@ use crate::coordinator::{self, CoordinatorArg};
 use crate::exit::Exit;
 use crate::output::{Format, Paint, Tone, print_json, print_text};
 use crate::{dev, json, timeline};
+use amends_serve::traces::{self, Kind, Span, TraceArgs};
 use amends_stack::{Role, Stack, StackConfig};
 use anyhow::Context as _;
 use figures::Figures;
@@ -22,6 +23,8 @@ use stories::{STORIES, Told};
 pub struct Demo {
     #[command(flatten)]
     coordinator: CoordinatorArg,
+    #[command(flatten)]
+    traces: TraceArgs,
 }
 
 impl Demo {
@@ -31,7 +34,9 @@ impl Demo {
         let program = std::env::current_exe().context("find this program")?;
         let config = StackConfig::new(program, folder.path())
             .coordinator(self.coordinator.into())
+            .traces(self.traces.collector(), self.traces.trace_sample)
             .args(Role::Gateway, ["--query-schedule", "300ms,500ms,1s,2s,2s,5s", "--psp-timeout-ms", "1500"]);
+        traces::install(&self.traces, "cli").context("--otlp-endpoint")?;
         let narrator = Narrator { format, paint: Paint::detect() };
         narrator.heading("Starting the system: one process per role, stores in a temporary folder")?;
         let shutdown = amends_serve::shutdown::signal();
@@ -47,6 +52,7 @@ impl Demo {
             () = &mut shutdown => stopped(),
         };
         stack.stop().await;
+        traces::flush().await;
         outcome
     }
 }
@@ -83,7 +89,10 @@ async fn play(stack: &Stack, narrator: &Narrator) -> anyhow::Result<Exit> {
     for (index, story) in STORIES.iter().enumerate() {
         narrator.heading(&format!("Story {} · {}", index + 1, story.title))?;
         narrator.say(&format!("{}\n\n", story.text))?;
-        let end = stories::play(story, index, &shop, connection.clone()).await?;
+        let span = Span::root(Kind::Client, story.title);
+        let play = stories::play(story, index, &shop, connection.clone());
+        let end = traces::within(span.context(), play).await?;
+        drop(span);
         let (story, paint) = (end.told.story(), narrator.paint);
         let head = timeline::head(story.transaction, paint);
         narrator.say(&format!("{head}\n{}", timeline::course(&story, paint)))?;

@@ -80,6 +80,7 @@ async fn many_are_found_counted_and_acted_on() {
     ]);
     assert_eq!((cancelled.code, items(&cancelled).len()), (0, 2), "{}", cancelled.stderr);
     let id = cancelled.json()["bulk_id"].as_str().unwrap().to_owned();
+    said_again_it_begins_nothing(&shop);
     assert_eq!(shop.bulk(&["show", &id]).json(), cancelled.json(), "asked again");
 
     shop.stack.restart(Role::Inventory).await.unwrap();
@@ -98,6 +99,16 @@ async fn many_are_found_counted_and_acted_on() {
     })
     .await;
     shop.stack.stop().await;
+}
+
+fn said_again_it_begins_nothing(shop: &Shop) {
+    let id = "018f0000-0000-7000-8000-0000000000aa";
+    let words = ["resume", "--filter", "paused", "--reason", "it is enough", "--request-id", id];
+    let (first, second) = (shop.bulk(&words), shop.bulk(&words));
+    assert_eq!((first.code, second.code), (0, 0), "{} {}", first.stderr, second.stderr);
+    assert_eq!((&first.json()["bulk_id"], first.json()), (&json!(id), second.json()));
+    let other = shop.bulk(&["pause", "--filter", "paused", "--request-id", id]);
+    assert!(other.code != 0 && other.stderr.contains("another act, reason"), "{}", other.stderr);
 }
 
 fn preview_tells_what_is_at_stake(shop: &Shop) {

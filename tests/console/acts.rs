@@ -1,8 +1,15 @@
 //! What people do in the console is done, recorded with their name and reason, and shown.
-use crate::site::{Site, escaped, world};
+use crate::site::{Page, Site, escaped, world};
+use amends_proto::amends::v1::GlobalTransaction;
 use amends_testkit::{Coordinator, Fault, Mode, Status, until};
 
 const FORM: [&str; 2] = ["token", "seq"];
+/// What a form for many brings back besides its token.
+const MANY: [&str; 5] = ["token", "filter", "expected", "digest", "request_id"];
+/// A filter, and what is filled in for all that it fits.
+const STUCK: &str = "open and participant = inventory";
+const CANCEL: [(&str, &str); 4] =
+    [("name", "ann"), ("act", "cancel"), ("reason", "no stock"), ("per_second", "50")];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_is_paused_resumed_retried_resolved_with_evidence_and_ends_live() {
@@ -29,6 +36,9 @@ async fn one_is_paused_resumed_retried_resolved_with_evidence_and_ends_live() {
     let told = act("pause", &[("name", "ann"), ("reason", "look first"), ("deadlines", "stop")]).await;
     let page = site.get(&told).await;
     assert!(page.text.contains("It is paused.") && page.text.contains("paused</span>"), "{}", page.text);
+    assert!(!site.get(&told).await.text.contains("It is paused."), "said once");
+    let forged = site.get(&format!("{own}?done=resolve")).await;
+    assert!(!forged.text.contains("What you stated is recorded"), "a link makes the page say nothing");
     assert!(story.get().await.paused);
     act("resume", &[("name", "ann"), ("reason", "looked")]).await;
     act("retry", &[("name", "ann"), ("reason", "now"), ("op", "")]).await;
@@ -63,17 +73,10 @@ async fn many_are_previewed_and_cancelled() {
         stories.push(checkout.start().await);
     }
     let site = Site::of(&world);
-    let filter = "open and participant = inventory";
-    let path = format!("/bulk?q={}", escaped(filter));
+    let path = format!("/bulk?q={}", escaped(STUCK));
     let preview = site.get(&path).await;
-    assert!(
-        preview.text.contains("Do it to 3") && preview.text.contains("minor units of USD"),
-        "{}",
-        preview.text
-    );
-    let fields = [("name", "ann"), ("act", "cancel"), ("reason", "no stock"), ("per_second", "50")];
-    let hidden = ["token", "filter", "expected"];
-    let begun = site.fill(&path, &hidden, &fields).await;
+    assert!(preview.text.contains("Do it to 3") && preview.text.contains(" USD in 3"), "{}", preview.text);
+    let begun = send(&site, &preview, &CANCEL).await;
     assert_eq!(begun.status, 303, "{}", begun.text);
     for story in &stories {
         story.ends(Status::Cancelled).await;
@@ -81,10 +84,98 @@ async fn many_are_previewed_and_cancelled() {
     let shown = async || Some(site.get(begun.location()).await).filter(|page| page.text.contains("3 done"));
     let page = until("all are done", shown).await;
     assert!(page.text.contains("no stock") && page.text.contains("0 refused"), "{}", page.text);
-    // The filter fits none of them any more: what was previewed is no longer what would be done.
-    let late =
-        site.fill(&path, &["token", "filter"], &[("expected", "3"), fields[0], fields[1], fields[2]]).await;
-    assert_eq!(late.status, 409, "{}", late.text);
+    // A second click, or a form that was sent again because its answer was lost.
+    let again = send(&site, &preview, &CANCEL).await;
+    assert_eq!((again.status, again.location()), (303, begun.location()), "{}", again.text);
+    let other =
+        send(&site, &preview, &[("name", "ann"), ("act", "retry"), ("reason", "x"), ("per_second", "1")])
+            .await;
+    assert_eq!(other.status, 409, "{}", other.text);
+    assert!(other.text.contains("IDEMPOTENCY_MISMATCH"), "{}", other.text);
+    world.stop().await;
+}
+
+/// Sends the form of a preview with what is hidden in it.
+async fn send(site: &Site, preview: &Page, fields: &[(&str, &str)]) -> Page {
+    let hidden = MANY.map(|name| (name, preview.hidden(name)));
+    let hidden = hidden.iter().map(|(name, value)| (*name, value.as_str()));
+    let all: Vec<(&str, &str)> = hidden.chain(fields.iter().copied()).collect();
+    site.post("/bulk", &all, &site.base).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_done_to_those_that_no_preview_showed() {
+    let (world, _folder) = world(Coordinator::Embedded).await;
+    let shop = world.shop().await;
+    let site = Site::of(&world);
+    let path = format!("/bulk?q={}", escaped(STUCK));
+    let nothing = site.get(&path).await;
+    assert!(nothing.status == 200 && !nothing.text.contains("<form class=\"ask\""), "{}", nothing.text);
+    let stuck = || shop.checkout(Mode::Saga).each("Deduct", Fault::Answer(tonic::Code::Unavailable));
+    let gone = stuck().start().await;
+    let one = site.get(&path).await;
+    assert!(one.text.contains("Do it to 1"), "{}", one.text);
+    // As the page of a preview that fitted none would have been sent: by hand, there is no such form.
+    let token = one.hidden("token");
+    let none = [("token", token.as_str()), ("filter", STUCK), ("expected", "0")];
+    let refused = site.post("/bulk", &[&none[..], &CANCEL].concat(), &site.base).await;
+    assert_eq!(refused.status, 409, "{}", refused.text);
+    assert!(refused.text.contains("Nothing was changed"), "{}", refused.text);
+    // As many, but another one.
+    gone.cancel("another comes").await.unwrap();
+    gone.ends(Status::Cancelled).await;
+    let unseen = stuck().start().await;
+    let refused = send(&site, &one, &CANCEL).await;
+    assert_eq!(refused.status, 409, "{}", refused.text);
+    assert!(refused.text.contains("CHANGED_MEANWHILE"), "{}", refused.text);
+    let blank = [("name", "ann"), ("act", "cancel"), ("reason", "  "), ("per_second", "50")];
+    let preview = site.get(&path).await;
+    assert_eq!(send(&site, &preview, &blank).await.status, 400, "a reason is owed");
+    assert!(unseen.get().await.finished_at.is_none(), "nobody has seen it");
+    assert_eq!(send(&site, &preview, &CANCEL).await.status, 303);
+    unseen.ends(Status::Cancelled).await;
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn that_a_confirm_was_refused_is_not_stated_over_a_later_attempt() {
+    let (world, _folder) = world(Coordinator::Embedded).await;
+    let shop = world.shop().await;
+    let story =
+        shop.checkout(Mode::Tcc).each("ConfirmPay", Fault::Answer(tonic::Code::Unavailable)).start().await;
+    let attempts = |seen: &GlobalTransaction| {
+        let confirms =
+            seen.steps.iter().filter(|step| step.participant == "gateway").flat_map(|step| &step.ops);
+        confirms.filter(|op| op.op == "confirm").map(|op| op.attempts).sum::<i32>()
+    };
+    let seen = story.becomes("an attempt in vain", |seen| attempts(seen) > 0).await;
+    let step = seen.steps.iter().find(|step| step.participant == "gateway").unwrap();
+    let op = format!("{} confirm", step.branch_id);
+    let site = Site::of(&world);
+    let path = format!("/t/{}/resolve", story.gid);
+    let form = site.get(&format!("{path}?op={}", escaped(&op))).await;
+    assert!(form.text.contains(&format!("<option value=\"{op}\" selected>")), "{}", form.text);
+    let looked = attempts(&story.get().await);
+    story.becomes("a later attempt", |seen| attempts(seen) > looked).await;
+    let (token, seq) = (form.hidden("token"), form.hidden("seq"));
+    let fields = [
+        ("token", token.as_str()),
+        ("seq", &seq),
+        ("name", "ann"),
+        ("op", &op),
+        ("outcome", "refused"),
+        ("evidence", "nothing was captured, says the bank"),
+    ];
+    let refused = until("no attempt is under way", async || {
+        let sent = site.post(&path, &fields, &site.base).await;
+        assert_eq!(sent.status, 409, "{}", sent.text);
+        (!sent.text.contains("IN_FLIGHT")).then_some(sent)
+    })
+    .await;
+    assert!(refused.text.contains("CHANGED_MEANWHILE"), "{}", refused.text);
+    assert!(refused.text.contains("Pause it first"), "{}", refused.text);
+    let kinds = story.events().await.into_iter().map(|event| event.kind);
+    assert_eq!(kinds.filter(|kind| kind.starts_with("operator")).count(), 0, "nothing was stated");
     world.stop().await;
 }
 

@@ -95,22 +95,27 @@ async fn all_pages_can_be_read_at_both_widths_in_both_schemes() {
     let one = format!("/t/{}", undone.gid);
     let other = format!("/t/{}", stuck.gid);
     let act = format!("{other}/resolve");
+    let books = format!("{other}/books");
     let paths = [
         "/",
         "/list?q=open",
         "/list?q=walking",
         "/attention",
+        "/in-doubt",
         "/participants",
         "/definitions",
         "/bulk?q=open",
     ];
     for (width, scheme) in [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")] {
         browser.look(width, scheme).await;
-        for path in paths.into_iter().chain([one.as_str(), &other, &act]) {
+        for path in paths.into_iter().chain([one.as_str(), &other, &act, &books]) {
             browser.open(&format!("{base}{path}")).await;
             let wide = browser.run("return document.documentElement.scrollWidth - window.innerWidth").await;
             assert!(wide.as_i64().unwrap() <= 0, "{path} is {wide} px too wide at {width} px");
             let faint = browser.run(FAINT).await;
+            let name: String =
+                path.chars().map(|it| if it.is_ascii_alphanumeric() { it } else { '_' }).collect();
+            browser.keep(&format!("{width}-{scheme}{name}")).await;
             assert_eq!(faint, serde_json::json!([]), "{path} at {width} px, {scheme}");
         }
     }

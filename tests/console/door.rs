@@ -1,7 +1,10 @@
 //! What the console lets nobody do: forms from elsewhere, forms without a token, and names that are not its own.
 use crate::site::{Site, world};
-use amends_testkit::{Coordinator, Fault, Mode, Status};
-use reqwest::header::{CONTENT_TYPE, HOST};
+use amends_stack::Role;
+use amends_testkit::{Coordinator, Fault, Mode, Status, within};
+use reqwest::header::{CONTENT_TYPE, HOST, ORIGIN};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_its_own_forms_are_carried_out() {
@@ -34,6 +37,17 @@ async fn only_its_own_forms_are_carried_out() {
     assert_eq!(bare.status().as_u16(), 403, "no origin at all");
     assert!(!story.get().await.paused, "nothing of that was done");
 
+    let fields = [("token", token.as_str()), ("name", "ann"), ("reason", " ")];
+    assert_eq!(site.post(&pause, &fields, &site.base).await.status, 400, "no reason");
+    let elsewhere = site.client().post(format!("{}{pause}", site.base)).header(ORIGIN, &site.base);
+    let elsewhere = elsewhere.header("sec-fetch-site", "cross-site").send().await.unwrap();
+    assert_eq!(elsewhere.status().as_u16(), 403);
+    assert!(!story.get().await.paused, "nothing of that was done");
+
+    let dear = site.client().get(format!("{}/bulk?q=open", site.base));
+    let dear = dear.header("sec-fetch-site", "cross-site").header("sec-fetch-mode", "no-cors");
+    let dear = dear.header("sec-fetch-dest", "image").send().await.unwrap();
+    assert_eq!(dear.status().as_u16(), 403, "a picture in a page of somebody else");
     let named = site.client().get(&site.base).header(HOST, "evil.example").send().await.unwrap();
     assert_eq!(named.status().as_u16(), 421);
     assert_eq!(sent(&site, &token, &site.base).await, 303, "the form as it was made");
@@ -60,5 +74,30 @@ async fn what_the_api_refuses_is_told_and_changes_nothing() {
     for path in ["/nothing", "/t/x/fly", "/hold/service/x/pause", "/bulk/x", "/assets/0/console.css"] {
         assert!((400..=404).contains(&site.get(path).await.status), "{path}");
     }
+    world.stop().await;
+}
+
+/// All replicas, and whoever starts anew, have the same key: a form of one is sent to another.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_form_outlives_the_process_that_made_it() {
+    let (world, _folder) = world(Coordinator::Embedded).await;
+    let site = Site::of(&world);
+    let pause = "/hold/participant/inventory/pause";
+    let token = site.get(pause).await.hidden("token");
+    world.stack().restart(Role::Orchestrator).await.unwrap();
+    let fields = [("token", token.as_str()), ("name", "ann"), ("reason", "stocktaking")];
+    let sent = site.post(pause, &fields, &site.base).await;
+    assert_eq!(sent.status, 303, "{}", sent.text);
+    world.stop().await;
+}
+
+/// Who opens a connection and says half a word keeps no file descriptor of the process that drives all money.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_says_nothing_is_closed() {
+    let (world, _folder) = world(Coordinator::Embedded).await;
+    let address = world.stack().console().replace("http://", "");
+    let mut silent = TcpStream::connect(address).await.unwrap();
+    silent.write_all(b"GET / HTTP/1.1\r\nho").await.unwrap();
+    within("it is closed", async { silent.read_to_end(&mut Vec::new()).await.unwrap() }).await;
     world.stop().await;
 }

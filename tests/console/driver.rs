@@ -13,13 +13,16 @@ pub struct Browser {
     session: String,
     client: reqwest::Client,
     driver: Child,
+    browser: Option<u64>,
 }
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // The driver takes its browser with it when it is asked to end.
-        let pid = self.driver.id().to_string();
-        let _ = Command::new("kill").args(["-TERM", &pid]).status();
+        // A driver that is asked to end leaves its browser behind.
+        let pids = self.browser.into_iter().chain([self.driver.id().into()]);
+        for pid in pids {
+            let _ = Command::new("kill").args(["-TERM", &pid.to_string()]).status();
+        }
         let _ = self.driver.wait();
     }
 }
@@ -43,13 +46,14 @@ impl Browser {
         };
         let client = reqwest::Client::builder().timeout(PATIENCE).build().unwrap();
         let base = format!("http://127.0.0.1:{port}/session");
-        let mut browser = Browser { session: base, client, driver };
+        let mut browser = Browser { session: base, client, driver, browser: None };
         until("the driver listens", async || {
             browser.client.get(format!("http://127.0.0.1:{port}/status")).send().await.ok()
         })
         .await;
         let session = browser.ask("", &capabilities()).await;
         let id = session["sessionId"].as_str().unwrap_or_else(|| panic!("no session: {session}"));
+        browser.browser = session["capabilities"]["goog:processID"].as_u64();
         browser.session = format!("{}/{id}", browser.session);
         Some(browser)
     }
@@ -104,6 +108,17 @@ impl Browser {
         {
             self.ask("/goog/cdp/execute", &json!({ "cmd": command, "params": parameters })).await;
         }
+    }
+
+    /// Keeps a picture of the whole page in the folder that `AMENDS_SCREENSHOTS` names, for whoever wants to look at it.
+    pub async fn keep(&self, name: &str) {
+        let Some(folder) = std::env::var_os("AMENDS_SCREENSHOTS") else { return };
+        let parameters = json!({ "format": "png", "captureBeyondViewport": true });
+        let command = json!({ "cmd": "Page.captureScreenshot", "params": parameters });
+        let picture = self.ask("/goog/cdp/execute", &command).await;
+        let picture = data_encoding::BASE64.decode(picture["data"].as_str().unwrap().as_bytes()).unwrap();
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(std::path::Path::new(&folder).join(format!("{name}.png")), picture).unwrap();
     }
 
     /// Every address that the browser has asked for since it was last asked this, and what it complained of.

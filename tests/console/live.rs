@@ -57,8 +57,15 @@ async fn a_process_that_is_killed_is_missed_on_the_overview() {
     }
     shown("all is well again", "Everybody answers").await;
     let story = world.shop().await.checkout(Mode::Saga).start().await.gid;
-    let books =
-        async || site.get(&format!("/t/{story}")).await.text.contains("It says <b>succeed</b>").then_some(());
-    until("the coordinator's book is shown beside ours", books).await;
+    let books = format!("/t/{story}/books");
+    let told = async |what: &str, wanted: &str| {
+        until(what, async || site.get(&books).await.text.contains(wanted).then_some(())).await;
+    };
+    told("the coordinator's book is shown beside ours", "It says <b>succeed</b>").await;
+    told("so are the participants' rows", "What the participants say fits history").await;
+    world.stack().kill9(Role::Points).await.unwrap();
+    told("whoever is away is named, and nobody waits for it", "not reachable").await;
+    let page = site.get(&format!("/t/{story}")).await.text;
+    assert!(page.contains(&format!("hx-get=\"{books}\"")), "the page fetches it: {page}");
     world.stop().await;
 }

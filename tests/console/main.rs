@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod acts;
+mod away;
 mod browser;
 mod door;
 mod driver;
+mod in_doubt;
 mod live;
 mod pages;
 mod site;

@@ -76,11 +76,12 @@ async fn every_page_answers_and_asks_nobody_else() {
         }
     }
     assert!(seen.len() < MOST, "the crawl does not end: {seen:?}");
-    let reached = ["/list", "/attention", "/participants", "/definitions", "/assets/", "/bulk?q="];
+    let reached =
+        ["/list", "/attention", "/in-doubt", "/participants", "/definitions", "/assets/", "/bulk?q="];
     for part in reached {
         assert!(seen.iter().any(|path| path.starts_with(part)), "nothing leads to {part}: {seen:?}");
     }
-    for part in ["/retry", "/pause", "/cancel", "/resolve", "/history.json"] {
+    for part in ["/retry", "/pause", "/cancel", "/resolve", "/history.json", "/books"] {
         assert!(seen.iter().any(|path| path.ends_with(part)), "nothing leads to {part}: {seen:?}");
     }
     for (path, part) in [("/metrics", "# TYPE"), ("/healthz", "ok")] {
@@ -126,6 +127,8 @@ async fn lists_find_what_is_looked_for_and_say_what_is_wrong() {
     let kinds: Vec<&str> =
         history["events"].as_array().unwrap().iter().filter_map(|it| it["kind"].as_str()).collect();
     assert_eq!((kinds.first(), kinds.last()), (Some(&"started"), Some(&"finished")));
+    assert_eq!(kinds.len(), story.events().await.len());
+    assert_eq!(history["complete"], true, "whoever reads it later knows that nothing is missing");
     let unknown = site.get("/t/018f0000-0000-7000-8000-000000000000").await;
     assert_eq!(unknown.status, 404, "{}", unknown.text);
     assert!(unknown.text.contains("GID_NOT_FOUND"), "{}", unknown.text);

@@ -102,7 +102,9 @@ async fn judge_end(load: &Load, log: &Log, gid: &str, number: usize) {
     let succeeded = end.status() == Status::Succeeded;
     assert!(succeeded || end.status() == Status::Failed, "{gid} ended {:?}", end.status());
     assert!(!(succeeded && is_refused(number)), "{gid} succeeded although a step refused");
-    let crashed = end.mode() == Mode::Tcc && end.undo_cause == "crash";
+    // Who dies during its tries aborts it; so does whoever takes over one whose submit had not left yet.
+    let unsent = end.undo_cause == "timeout" && end.reason == "the coordinator did not take the submit";
+    let crashed = end.mode() == Mode::Tcc && (end.undo_cause == "crash" || unsent);
     assert!(succeeded || is_refused(number) || crashed, "{gid} failed: {} {}", end.undo_cause, end.reason);
     for step in 0..usize::try_from(STEPS).unwrap() {
         let branch_id = BranchId::of_index(step);

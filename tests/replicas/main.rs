@@ -3,6 +3,7 @@
 //! participant is the test's own, because it writes down which calls it had at the same time.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod ended;
 mod forwarded;
 mod killed;
 mod load;

@@ -3,6 +3,7 @@ use crate::AMENDS;
 use crate::participant::Participant;
 use crate::splitter::Splitter;
 use amends_dtm::binary::locate;
+use amends_dtm::client::DtmClient;
 use amends_dtm::launcher::{DtmPorts, LocalDtm};
 use amends_proto::amends::v1::ListRequest;
 use amends_proto::amends::v1::transactions_client::TransactionsClient;
@@ -27,8 +28,15 @@ pub struct Pair {
     pub replicas: [Replica; 2],
     pub participant: Participant,
     pub database: OwnDatabase,
-    _dtm: Option<(Child, Splitter)>,
+    pub dtm: Option<Dtm>,
     _folder: tempfile::TempDir,
+}
+
+/// The DTM server, and the address that it knows the relays by.
+pub struct Dtm {
+    local: LocalDtm,
+    child: Child,
+    splitter: Splitter,
 }
 
 /// One orchestrator.
@@ -55,13 +63,13 @@ impl Pair {
         let mut replicas = [0, 1].map(|n| Replica::planned(&folder.path().join(format!("{n}.log"))));
         let dtm = match coordinator {
             Coordinator::Embedded => None,
-            Coordinator::Dtm => Some(start_dtm(folder.path(), &replicas).await),
+            Coordinator::Dtm => Some(Dtm::start(folder.path(), &replicas).await),
         };
         for replica in &mut replicas {
             replica.tell("--database-url", &database.url());
             replica.tell("--plan-mac-key-file", key.to_str().unwrap());
             replica.tell("--participant", &format!("noop={}", participant.address));
-            if let Some((local, (_, splitter))) = &dtm {
+            if let Some(Dtm { local, splitter, .. }) = &dtm {
                 let endpoints = local.endpoints();
                 replica.tell("--dtm", &format!("grpc://{}", endpoints.grpc));
                 replica.tell("--dtm-http", &format!("http://{}", endpoints.http));
@@ -72,8 +80,7 @@ impl Pair {
             }
             replica.start();
         }
-        let pair =
-            Pair { replicas, participant, database, _dtm: dtm.map(|(_, running)| running), _folder: folder };
+        let pair = Pair { replicas, participant, database, dtm, _folder: folder };
         for replica in &pair.replicas {
             replica.serves().await;
         }
@@ -93,13 +100,31 @@ pub fn key_of(folder: &Path) -> PathBuf {
     key
 }
 
-async fn start_dtm(folder: &Path, replicas: &[Replica; 2]) -> (LocalDtm, (Child, Splitter)) {
-    let binary = tokio::task::spawn_blocking(locate).await.unwrap().unwrap();
-    let local = LocalDtm::new(binary, folder.join("dtm"), DtmPorts::free().unwrap());
-    let mut child = local.spawn().unwrap();
-    local.wait_ready(&mut child, DTM_START).await.unwrap();
-    let splitter = Splitter::start([replicas[0].relay, replicas[1].relay]).await;
-    (local, (child, splitter))
+impl Dtm {
+    async fn start(folder: &Path, replicas: &[Replica; 2]) -> Dtm {
+        let binary = tokio::task::spawn_blocking(locate).await.unwrap().unwrap();
+        let local = LocalDtm::new(binary, folder.join("dtm"), DtmPorts::free().unwrap());
+        let mut child = local.spawn().unwrap();
+        local.wait_ready(&mut child, DTM_START).await.unwrap();
+        let splitter = Splitter::start([replicas[0].relay, replicas[1].relay]).await;
+        Dtm { local, child, splitter }
+    }
+
+    /// Ends it at once; its store stays.
+    pub async fn kill(&mut self) {
+        self.child.kill().await.unwrap();
+    }
+
+    /// Starts it again, on the same ports and its store.
+    pub async fn start_again(&mut self) {
+        self.child = self.local.spawn().unwrap();
+        self.local.wait_ready(&mut self.child, DTM_START).await.unwrap();
+    }
+
+    /// A client of it.
+    pub fn client(&self) -> DtmClient {
+        DtmClient::new(&self.local.endpoints()).unwrap()
+    }
 }
 
 /// What the processes said last, for the message of a failed test.

@@ -4,6 +4,7 @@ use crate::bodies;
 use crate::layer::ways;
 use crate::world::World;
 use crate::{seed, tell, thorough};
+use amends_proto::amends::v1::SetLaneRequest;
 use amends_proto::pay::account::v1::DepositRequest;
 use amends_stack::Role;
 use amends_testkit::{Must as _, until};
@@ -15,18 +16,24 @@ const MOST: u32 = 400;
 /// The two ways to open a store: as a participant, and as the history.
 const TWO: [Role; 2] = [Role::Account, Role::Orchestrator];
 
-/// A store that could only be opened for reading looks well until somebody writes.
-async fn writes(world: &World, name: &str) {
-    let request = DepositRequest {
-        account_id: bodies::WALLET.to_owned(),
-        amount: bodies::usd(1),
-        idempotency_key: bodies::id(),
+/// A store that could only be opened for reading looks well until somebody writes: through a local transaction of a
+/// participant, and through the pool of the history, whose other writer every other test feels.
+async fn writes(world: &World, role: Role, name: &str) {
+    let (path, body) = if role == Role::Orchestrator {
+        let as_at_the_start =
+            SetLaneRequest { participant: "account".to_owned(), reset: true, ..SetLaneRequest::default() };
+        ("amends.v1.Operations/SetLane".to_owned(), as_at_the_start.encode_to_vec())
+    } else {
+        let request = DepositRequest {
+            account_id: bodies::WALLET.to_owned(),
+            amount: bodies::usd(1),
+            idempotency_key: bodies::id(),
+        };
+        (bodies::path(Role::Account, "Deposit"), request.encode_to_vec())
     };
     // The first write may still find what failed at the start.
     until(name, async || {
-        let reply = world
-            .direct(Role::Account, &bodies::path(Role::Account, "Deposit"), request.encode_to_vec())
-            .await;
+        let reply = world.direct(role, &path, body.clone()).await;
         (reply.code == Code::Ok).then_some(())
     })
     .await;
@@ -69,9 +76,9 @@ async fn a_start_on_a_failing_store_serves_or_says_why_not() {
                     world.store(role).snapshot().await == before,
                     "{role}, {way:?} at {nth}: it changed something"
                 );
-                if role == Role::Account {
+                if TWO.contains(&role) {
                     let name = format!("{role}, {way:?} at {nth}");
-                    writes(&world, &name).await;
+                    writes(&world, role, &name).await;
                 }
             }
             if !struck {

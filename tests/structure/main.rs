@@ -2,6 +2,7 @@
 //! that the papers tell the truth about the code. Reads files, `cargo metadata` and `amends --help`; starts no system.
 mod alerts;
 mod arrows;
+mod compose;
 mod crash_points;
 mod house;
 mod papers;

@@ -29,6 +29,7 @@ pub use judge::{Findings, all_end, comes_to_rest, judge, targets};
 pub use load::{Ended, Load, Progress};
 pub use market::{open as open_market, order};
 pub use plan::{Fault, Row, Strike, plan, rows, victims};
+pub use proxy::{Proxy, Reading};
 pub use report::{Doubt, Report, Struck};
 pub use run::{IMPATIENT_GATEWAY, Now, Place, run};
 pub use settings::Settings;

@@ -90,6 +90,14 @@ impl PlanMacKey {
         self.try_write(path).map_err(|source| PlanMacKeyError::File { path: path.to_owned(), source })
     }
 
+    /// A key for another purpose, the same wherever this one is; nobody learns this one from it.
+    pub fn derive(&self, purpose: &str) -> [u8; KEY_BYTES] {
+        let mut mac = self.keyed.clone();
+        // No plan MAC is over such a text: theirs have bars.
+        mac.update(format!("key for {}", purpose.replace('|', " ")).as_bytes());
+        mac.finalize().into_bytes().into()
+    }
+
     /// The text for the metadata of a branch call.
     pub fn mint(&self, gid: impl AsRef<str>, plan_hash: &[u8; 32], expiry_unix_s: i64) -> String {
         let hash = hex::encode(plan_hash);
@@ -216,5 +224,12 @@ mod tests {
     fn a_key_of_another_length_is_none_and_the_key_is_never_printed() {
         assert!(matches!(PlanMacKey::from_hex("0b"), Err(PlanMacKeyError::Malformed)));
         assert_eq!(format!("{:?}", key()), "PlanMacKey(secret)");
+    }
+
+    #[test]
+    fn a_derived_key_is_of_one_purpose_and_one_key() {
+        assert_eq!(key().derive("forms"), key().derive("forms"), "another process has the same");
+        assert_ne!(key().derive("forms"), key().derive("others"));
+        assert_ne!(key().derive("forms"), PlanMacKey::generate().unwrap().derive("forms"));
     }
 }

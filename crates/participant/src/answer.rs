@@ -22,7 +22,7 @@ pub(crate) fn denied(verdict: Verdict, ticket: &Ticket) -> Status {
     if refusal.reason.is_alarm() {
         let Ticket { branch, phase, .. } = ticket;
         tracing::error!(
-            alarm = refusal.reason.as_str(), gid = %branch.gid, branch_id = %branch.branch_id, op = branch.op.as_str(),
+            alarm = refusal.reason.as_str(),
             method = %branch.method, phase = phase.as_str(), "security event: branch call denied"
         );
     }

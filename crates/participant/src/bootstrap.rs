@@ -1,4 +1,4 @@
-//! How a participant becomes a process: flags, key, database, guard, listener, server, in that order. Knows no
+//! How a participant becomes a process: flags, key, traces, database, guard, listener, server, in that order. Knows no
 //! method: a service brings its routes.
 
 use std::future::Future;
@@ -8,6 +8,7 @@ use amends_serve::ProcessArgs;
 use amends_serve::grpc::{self, ServeError};
 use amends_serve::listener::{self, ListenError};
 use amends_serve::store::{Store, StoreError};
+use amends_serve::traces;
 use sea_orm::DbErr;
 use sea_orm_migration::MigratorTrait;
 use tonic::service::Routes;
@@ -44,6 +45,9 @@ pub enum BootstrapError {
     /// Branch calls cannot be authenticated.
     #[error(transparent)]
     Auth(#[from] BranchArgsError),
+    /// The collector of traces is not one.
+    #[error("--otlp-endpoint")]
+    Collector(#[source] tonic::transport::Error),
     /// The database cannot be opened or is behind.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -75,7 +79,7 @@ impl Participant {
         opened.close().await
     }
 
-    /// Reads the key, opens the database and brings it to the schema of `M`.
+    /// Reads the key, finds the collector of traces, opens the database and brings it to the schema of `M`.
     ///
     /// # Errors
     /// The key cannot be read or the database not opened.
@@ -85,6 +89,7 @@ impl Participant {
         branch: &BranchArgs,
     ) -> Result<Opened<'a>, BootstrapError> {
         let auth = branch.auth()?;
+        traces::install(&process.traces, self.role).map_err(BootstrapError::Collector)?;
         let store = process.open_store::<M>(self.role).await?;
         let guard = Guard::new(store, auth, Arc::new(SystemClock));
         Ok(Opened { participant: self, process, guard })
@@ -117,11 +122,13 @@ impl Opened<'_> {
         Ok(grpc::serve(listener, routes, self.process.grpc_options(&[service_name]), shutdown).await?)
     }
 
-    /// Closes the database.
+    /// Closes the database, and sends the last spans.
     ///
     /// # Errors
     /// The database could not be closed.
     pub async fn close(self) -> Result<(), BootstrapError> {
-        self.guard.store().close().await.map_err(BootstrapError::Close)
+        let closed = self.guard.store().close().await.map_err(BootstrapError::Close);
+        traces::flush().await;
+        closed
     }
 }

@@ -122,7 +122,7 @@ fn check_mac(metadata: &MetadataMap, gid: &Gid, auth: &BranchAuth, now_us: i64) 
     match key.verify(gid, text, now_us / 1_000_000) {
         Ok(_) => Ok(()),
         Err(error) => {
-            tracing::warn!(%gid, %error, "plan MAC refused");
+            tracing::warn!(%error, "plan MAC refused");
             Err(bad())
         }
     }

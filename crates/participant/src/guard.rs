@@ -7,6 +7,7 @@ use std::sync::Arc;
 use amends_crash_points::{Place, around};
 use amends_serve::store::LocalTransaction;
 use amends_serve::store::Store;
+use amends_serve::traces;
 use futures::{FutureExt as _, TryFutureExt as _, future};
 use prost::Message;
 use sea_orm::DbErr;
@@ -286,7 +287,7 @@ struct Opened {
 
 /// Runs `work` in a task of its own: a caller that gives up does not stop it. A panic is answered INTERNAL.
 pub async fn outlive<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Result<T, Status> {
-    tokio::spawn(work.in_current_span()).await.map_err(|error| {
+    tokio::spawn(traces::carried(work.in_current_span())).await.map_err(|error| {
         tracing::error!(alarm = "BROKEN", %error, "a branch call did not come to its end");
         Refusal::new(Reason::Broken, "the call did not come to its end").into_status(tonic::Code::Internal)
     })

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::envelope;
 use crate::metrics::RpcLayer;
+use crate::traces;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tonic::service::Routes;
@@ -13,7 +14,7 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
-use tower::util::MapResponseLayer;
+use tower::util::{MapResponseLayer, option_layer};
 
 /// Largest request any of our services takes; put it on each generated server with `max_decoding_message_size`.
 pub const MAX_MESSAGE_BYTES: usize = 1024 * 1024;
@@ -94,7 +95,8 @@ pub async fn serve(
         }
     };
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    let mut server = builder(&options).layer(RpcLayer).layer(MapResponseLayer::new(envelope::own_up));
+    let server = builder(&options).layer(RpcLayer).layer(option_layer(traces::layer()));
+    let mut server = server.layer(MapResponseLayer::new(envelope::own_up));
     let server = server.add_routes(routes);
     let server = server.serve_with_incoming_shutdown(incoming, until);
     let give_up = async {

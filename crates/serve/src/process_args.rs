@@ -7,7 +7,8 @@ use sea_orm_migration::MigratorTrait;
 
 use crate::grpc::GrpcOptions;
 use crate::store::{Store, StoreError};
-use crate::telemetry::LogFormat;
+use crate::telemetry::{self, LogFormat};
+use crate::traces::TraceArgs;
 
 /// Flags of every process; a role flattens them into its own.
 #[derive(Debug, Clone, clap::Args)]
@@ -30,9 +31,15 @@ pub struct ProcessArgs {
     /// How log lines look
     #[arg(long, env = "AMENDS_LOG_FORMAT", value_enum, default_value_t = LogFormat::Pretty)]
     pub log_format: LogFormat,
+    /// Which log lines are written: levels of all, and of parts, as of `warn,amends_orchestrator=debug`
+    #[arg(long, env = "AMENDS_LOG", value_name = "LEVELS", default_value = telemetry::LEVELS, value_parser = telemetry::levels)]
+    pub log: String,
     /// Address of /metrics and /healthz, for example 127.0.0.1:9464; without it nobody listens for them
     #[arg(long, env = "AMENDS_METRICS", value_name = "HOST:PORT")]
     pub metrics: Option<SocketAddr>,
+    /// Where traces go.
+    #[command(flatten)]
+    pub traces: TraceArgs,
 }
 
 impl ProcessArgs {

@@ -68,6 +68,7 @@ fn serve_args(role: Role, layout: &Layout, config: &StackConfig, chosen: &Chosen
     args.extend(["--listen".into(), layout.address(role).into()]);
     args.extend(["--data-dir".into(), layout.data_dir.clone().into()]);
     args.extend(own_args(role, layout, config, chosen).into_iter().map(Into::into));
+    args.extend(config.common_args.iter().map(Into::into));
     args.extend(config.extra_args.get(&role).into_iter().flatten().map(Into::into));
     args
 }

@@ -42,6 +42,8 @@ pub struct StackConfig {
     pub extra_args: BTreeMap<Role, Vec<String>>,
     /// Environment beyond that of the caller, by role; for DTM it wins over the launcher's own.
     pub extra_env: BTreeMap<Role, Vec<(String, String)>>,
+    /// Arguments that every role's `serve` command gets beyond those: where traces go.
+    pub common_args: Vec<String>,
     /// Where a role is found by whom it serves, if not where it listens: for those who stand between the two.
     pub detours: BTreeMap<Role, String>,
     /// How long everything may take to become ready.
@@ -59,6 +61,7 @@ impl StackConfig {
             coordinator: CoordinatorChoice::Auto,
             extra_args: BTreeMap::new(),
             extra_env: BTreeMap::new(),
+            common_args: Vec::new(),
             detours: BTreeMap::new(),
             start_timeout: START_TIMEOUT,
         }
@@ -89,6 +92,16 @@ impl StackConfig {
     #[must_use]
     pub fn args<I: IntoIterator<Item = S>, S: Into<String>>(mut self, role: Role, args: I) -> Self {
         self.extra_args.entry(role).or_default().extend(args.into_iter().map(Into::into));
+        self
+    }
+
+    /// Makes every process send its spans to this collector, if there is one, and of the traces that begin there this
+    /// share.
+    #[must_use]
+    pub fn traces(mut self, collector: Option<&str>, share: f64) -> Self {
+        let args =
+            |url: &str| ["--otlp-endpoint", url, "--trace-sample", &share.to_string()].map(ToOwned::to_owned);
+        self.common_args.extend(collector.map(args).into_iter().flatten());
         self
     }
 

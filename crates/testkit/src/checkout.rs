@@ -23,6 +23,7 @@ pub struct Checkout<'s, 'w> {
     /// Its input.
     pub input: CheckoutInput,
     caller: String,
+    traceparent: String,
 }
 
 impl<'s, 'w> Checkout<'s, 'w> {
@@ -59,7 +60,7 @@ impl<'s, 'w> Checkout<'s, 'w> {
             input: None,
             wait_ms: 0,
         };
-        Checkout { shop, request, input, caller: String::new() }
+        Checkout { shop, request, input, caller: String::new(), traceparent: String::new() }
     }
 
     /// Names the order; also the key of all faults that are this story's own.
@@ -88,6 +89,13 @@ impl<'s, 'w> Checkout<'s, 'w> {
     #[must_use]
     pub fn caller(mut self, caller: &str) -> Self {
         caller.clone_into(&mut self.caller);
+        self
+    }
+
+    /// Asks from there in a trace.
+    #[must_use]
+    pub fn traceparent(mut self, traceparent: &str) -> Self {
+        traceparent.clone_into(&mut self.traceparent);
         self
     }
 
@@ -132,6 +140,9 @@ impl<'s, 'w> Checkout<'s, 'w> {
         if !self.caller.is_empty() {
             let caller = self.caller.parse().must("a caller's name");
             request.metadata_mut().insert("amends-caller", caller);
+        }
+        if !self.traceparent.is_empty() {
+            request.metadata_mut().insert("traceparent", self.traceparent.parse().must("a traceparent"));
         }
         Ok(self.shop.world.clients().transactions.start(request).await?.into_inner())
     }

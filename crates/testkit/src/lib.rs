@@ -4,6 +4,7 @@
 //! Whatever goes wrong here ends the test: the functions panic and say what was awaited.
 mod checkout;
 mod clients;
+mod collector;
 mod holdings;
 mod patience;
 mod postgres;
@@ -15,6 +16,7 @@ mod world;
 
 pub use checkout::Checkout;
 pub use clients::Clients;
+pub use collector::{Collector, Seen};
 pub use holdings::Holdings;
 pub use patience::{Must, SOON, until, within};
 pub use postgres::{OwnDatabase, own_cluster};

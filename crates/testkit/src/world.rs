@@ -34,6 +34,7 @@ pub struct WorldConfig {
     psp_timeout_ms: u32,
     audit: Vec<String>,
     env: Vec<(Role, String, String)>,
+    detours: Vec<(Role, String)>,
 }
 
 impl WorldConfig {
@@ -48,6 +49,7 @@ impl WorldConfig {
             psp_timeout_ms: 500,
             audit: Vec::new(),
             env: Vec::new(),
+            detours: Vec::new(),
         }
     }
 
@@ -67,6 +69,22 @@ impl WorldConfig {
     #[must_use]
     pub fn env(mut self, role: Role, variables: impl IntoIterator<Item = (String, String)>) -> WorldConfig {
         self.env.extend(variables.into_iter().map(|(name, value)| (role, name, value)));
+        self
+    }
+
+    /// Makes a role that is no participant be called at `address` (host:port), behind which the caller stands.
+    #[must_use]
+    pub fn detour(mut self, role: Role, address: String) -> WorldConfig {
+        self.detours.push((role, address));
+        self
+    }
+
+    /// Makes every process send its spans to this collector.
+    #[must_use]
+    pub fn traced(mut self, collector: &str) -> WorldConfig {
+        for role in Role::ALL.into_iter().filter(|role| *role != Role::Dtm) {
+            self = self.env(role, [("AMENDS_OTLP_ENDPOINT".to_owned(), collector.to_owned())]);
+        }
         self
     }
 
@@ -107,6 +125,9 @@ impl World {
             .args(Role::Gateway, GATEWAY);
         for (role, name, value) in &config.env {
             stack = stack.env(*role, name, value);
+        }
+        for (role, address) in &config.detours {
+            stack = stack.detour(*role, address);
         }
         let mut proxies = Vec::new();
         for participant in Role::PARTICIPANTS {

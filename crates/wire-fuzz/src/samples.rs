@@ -183,6 +183,7 @@ fn operations(method: &str, dice: &mut Dice, known: &Known) -> Option<Vec<u8>> {
     Some(match method {
         "Topology" => pb::TopologyRequest {}.encode_to_vec(),
         "CoordinatorView" => pb::CoordinatorViewRequest { gid }.encode_to_vec(),
+        "BranchRows" => pb::BranchRowsRequest { gid }.encode_to_vec(),
         "Explain" => pb::ExplainRequest { gid }.encode_to_vec(),
         "Payloads" => pb::PayloadsRequest { gid }.encode_to_vec(),
         "Lanes" => pb::LanesRequest::default().encode_to_vec(),
@@ -204,7 +205,9 @@ fn operations(method: &str, dice: &mut Dice, known: &Known) -> Option<Vec<u8>> {
         "PreviewBulk" => pb::PreviewBulkRequest { filter: narrow }.encode_to_vec(),
         "StartBulk" => {
             let act = pb::BulkAct::Retry.into();
-            pb::StartBulkRequest { filter: narrow, act, reason, ..Default::default() }.encode_to_vec()
+            let request_id = dice.uuid7();
+            pb::StartBulkRequest { filter: narrow, act, reason, request_id, ..Default::default() }
+                .encode_to_vec()
         }
         "GetBulk" => pb::GetBulkRequest { bulk_id: gid, page_size: 3, ..Default::default() }.encode_to_vec(),
         _other => return None,

@@ -27,16 +27,19 @@ pub async fn look(
     let stake =
         |(currency, (minor_units, count)): (String, (i64, i64))| pb::Stake { currency, minor_units, count };
     let figure = |(participant, count): (String, i64)| pb::ParticipantFigure { participant, count };
+    let digest = found.digest();
     Ok(pb::PreviewBulkResponse {
         count: count(&found),
         sample: found.sample.iter().map(view::row).collect(),
         stakes: found.money.into_iter().map(stake).collect(),
         without_amount: found.without_amount,
+        digest,
         participants: found.participants.into_iter().map(figure).collect(),
     })
 }
 
-/// Makes an act durable. Must run in a task that nobody drops half-way.
+/// Makes an act durable. A request id makes it so once: whoever lost the answer may ask again. Must run in a task that
+/// nobody drops half-way.
 pub async fn start(
     errands: &Errands,
     subject: String,
@@ -56,12 +59,7 @@ pub async fn start(
     if !(0..=MAX_RATE).contains(&request.per_second) {
         return Err(invalid("per_second", &format!("must be 0 to {MAX_RATE}")));
     }
-    let found = find(errands, &request.filter).await?;
-    let count = count(&found);
-    if request.expected_count != 0 && request.expected_count != count {
-        return Err(ApiError::OthersMeanwhile { expected: request.expected_count, now: count });
-    }
-    let id = Gid::generate().as_str().to_owned();
+    let id = id_of(&request.request_id)?;
     let errand = Errand {
         id: id.clone(),
         act: deed.name().to_owned(),
@@ -71,8 +69,57 @@ pub async fn start(
         per_second: if request.per_second == 0 { DEFAULT_RATE } else { request.per_second },
         created_at_us: errands.engine().now_us(),
     };
-    errands.begin(errand, &found.gids).await?;
-    Ok(pb::StartBulkResponse { bulk_id: id, count })
+    if let Some(known) = begun(errands, &errand).await? {
+        return Ok(known);
+    }
+    let found = find(errands, &errand.filter).await?;
+    fits(&found, request.expected_count, &request.expected_digest)?;
+    match errands.begin(errand.clone(), &found.gids).await {
+        Ok(()) => Ok(pb::StartBulkResponse { bulk_id: id, count: count(&found) }),
+        // The same request may have come twice at a time, or its commit be there though its answer was lost.
+        Err(error) => begun(errands, &errand).await?.ok_or_else(|| error.into()),
+    }
+}
+
+fn id_of(request_id: &str) -> Result<String, ApiError> {
+    if request_id.is_empty() {
+        return Ok(Gid::generate().as_str().to_owned());
+    }
+    let id = Gid::parse(request_id);
+    let id = id.map_err(|_| invalid("request_id", "must be empty or a lower-case UUIDv7 with hyphens"))?;
+    Ok(id.as_str().to_owned())
+}
+
+/// Refuses what a preview did not show.
+fn fits(found: &Preview, expected_count: i64, expected_digest: &str) -> Result<(), ApiError> {
+    let now = count(found);
+    if expected_count != 0 && expected_count != now {
+        return Err(ApiError::OthersMeanwhile { expected: expected_count, now });
+    }
+    if !expected_digest.is_empty() && expected_digest != found.digest() {
+        return Err(ApiError::OthersMeanwhile { expected: expected_count, now });
+    }
+    Ok(())
+}
+
+/// What was begun under this id, if it was the same.
+async fn begun(errands: &Errands, asked: &Errand) -> Result<Option<pb::StartBulkResponse>, ApiError> {
+    let book = errands.book();
+    let Some(known) = book.find(&asked.id).await? else { return Ok(None) };
+    let fields = [
+        ("act", known.act == asked.act),
+        ("filter", known.filter == asked.filter),
+        ("caller", known.subject == asked.subject),
+        ("reason", known.reason == asked.reason),
+        ("per_second", known.per_second == asked.per_second),
+    ];
+    let differs: Vec<&str> = fields.into_iter().filter(|(_, same)| !same).map(|(name, _)| name).collect();
+    if !differs.is_empty() {
+        return Err(ApiError::ErrandReused { id: known.id, differs: differs.join(", ") });
+    }
+    let figures = book.figures(&known.id).await?;
+    let count = figures.iter().map(|(_, count)| count).sum();
+    Ok(Some(pb::StartBulkResponse { bulk_id: known.id, count }))
 }
 
 /// Where an act stands.
@@ -122,8 +169,7 @@ async fn find(errands: &Errands, text: &str) -> Result<Preview, ApiError> {
     if text.trim().is_empty() {
         return Err(invalid("filter", "must not be empty: say `open` for everything"));
     }
-    let (engine, tree) = (errands.engine(), filter::parse(text)?);
-    let found = preview(&engine.history().reader, tree, engine.now_us()).await;
+    let found = preview(errands.engine(), filter::parse(text)?).await;
     found.map_err(|error| match error {
         TooMany::Found => invalid("filter", &error.to_string()),
         TooMany::Read(error) => error.into(),

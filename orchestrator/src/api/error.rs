@@ -13,7 +13,8 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 /// Domain of our error details.
 const DOMAIN: &str = "amends.v1";
 
-/// Why a call was not served. Nothing was changed then.
+/// Why a call was not served. Nothing was changed then, but by what is told as UNAVAILABLE: of an act whose answer or
+/// whose commit was lost nobody can tell whether it was done, only its history can.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
     /// A field of the request is wrong.
@@ -80,10 +81,18 @@ pub enum ApiError {
     /// An act in bulk that nobody asked for.
     #[error("there is no act in bulk {0}")]
     NoErrand(String),
+    /// The request id was used for another act in bulk.
+    #[error("request_id was used before for the act in bulk {id} with another {differs}")]
+    ErrandReused {
+        /// The earlier one.
+        id: String,
+        /// Which fields differ.
+        differs: String,
+    },
     /// The filter finds others than the preview.
-    #[error("the filter fits {now} now, not {expected}")]
+    #[error("the filter fits {now} now, {}", not_those(*.expected, *.now))]
     OthersMeanwhile {
-        /// As the preview counted.
+        /// As the preview counted; 0 = nobody said.
         expected: i64,
         /// As it is.
         now: i64,
@@ -113,6 +122,13 @@ pub enum ApiError {
 
 fn named(cause: &str) -> String {
     if cause.is_empty() { String::new() } else { format!(" of cause {cause}") }
+}
+
+fn not_those(expected: i64, now: i64) -> String {
+    if expected == 0 || expected == now {
+        return "and not the same ones as the preview".to_owned();
+    }
+    format!("not {expected}")
 }
 
 impl From<ReadError> for ApiError {
@@ -162,6 +178,7 @@ impl From<ApiError> for Status {
             }
             ApiError::Denied { gid, why } => (Code::FailedPrecondition, why.reason(), Some(gid)),
             ApiError::NoErrand(_) => (Code::NotFound, "BULK_NOT_FOUND", None),
+            ApiError::ErrandReused { .. } => (Code::AlreadyExists, "IDEMPOTENCY_MISMATCH", None),
             ApiError::OthersMeanwhile { .. } => (Code::FailedPrecondition, "CHANGED_MEANWHILE", None),
             ApiError::AheadOfHistory { .. } => (Code::OutOfRange, "AHEAD_OF_HISTORY", None),
             ApiError::TooManyWatchers(_) => (Code::ResourceExhausted, "TOO_MANY_WATCHERS", None),

@@ -2,6 +2,7 @@
 
 mod archived;
 mod attention;
+mod branch_rows;
 mod bulk;
 mod error;
 mod explain;

@@ -5,7 +5,7 @@ use super::error::ApiError;
 use super::stats::Figures;
 use super::steering::Helm;
 use super::transactions::{caller, undropped};
-use super::{bulk, explain, lanes, payloads, steering};
+use super::{branch_rows, bulk, explain, lanes, payloads, steering};
 use crate::engine::{Engine, LaneBook};
 use crate::errands::Errands;
 use amends_proto::amends::v1 as pb;
@@ -124,6 +124,13 @@ impl Operations for OperationsService {
                 history_status,
             },
         }))
+    }
+
+    async fn branch_rows(
+        &self,
+        request: Request<pb::BranchRowsRequest>,
+    ) -> Result<Response<pb::BranchRowsResponse>, Status> {
+        Ok(Response::new(branch_rows::answer(&self.engine, &request.into_inner().gid).await?))
     }
 
     async fn acknowledge(

@@ -6,9 +6,11 @@ use crate::definitions::{self, DefinitionError, Order, Planned, StepTimes, own};
 use crate::engine::{Engine, Live};
 use crate::history::{AppendError, Conflict, NewTransaction, Row, Status, shape_of};
 use crate::plan::Mode;
+use crate::trace;
 use amends_card_number::holds_card_number;
 use amends_dtm::Gid;
 use amends_proto::amends::v1::StartRequest;
+use amends_serve::traces::SpanContext;
 use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 
@@ -22,8 +24,8 @@ const MAX_BUSINESS_KEY: usize = 160;
 pub struct Caller {
     /// Metadata `amends-caller`.
     pub name: String,
-    /// Metadata `traceparent`; empty = none.
-    pub traceparent: String,
+    /// Metadata `traceparent`; `None` = none that is understood.
+    pub trace: Option<SpanContext>,
 }
 
 /// The global transaction that answers a start.
@@ -57,12 +59,14 @@ pub async fn start(
     limits(&request.request_id, &request.business_key, request.wait_ms)?;
     let input = request.input.clone().unwrap_or_default();
     let participants: Vec<&str> = engine.lanes().addresses().map(|(name, _)| name).collect();
+    let gid = Gid::generate();
+    let traceparent = trace::of_new(&gid, caller.trace);
     let order = Order {
-        gid: Gid::generate(),
+        gid,
         mode: request.mode(),
         input: &input,
         business_key: &request.business_key,
-        traceparent: &caller.traceparent,
+        traceparent: &traceparent,
         now_us: engine.now_us(),
         times,
         participants: &participants,

@@ -7,6 +7,7 @@ use crate::definitions::{Order, StepTimes};
 use crate::engine::Engine;
 use crate::history::{Reuse, Row};
 use crate::plan::Mode;
+use crate::trace;
 use amends_dtm::Gid;
 use amends_proto::amends::v1::{ReusePolicy, StartSagaRequest, StartTccRequest};
 use prost::Message;
@@ -76,12 +77,14 @@ async fn start(
     limits(own.request_id, own.business_key, own.wait_ms)?;
     let reuse = reuse(own.reuse)?;
     let participants: Vec<&str> = engine.lanes().addresses().map(|(name, _)| name).collect();
+    let gid = Gid::generate();
+    let traceparent = trace::of_new(&gid, caller.trace);
     let order = Order {
-        gid: Gid::generate(),
+        gid,
         mode: own.mode,
         input: &Any::default(),
         business_key: own.business_key,
-        traceparent: &caller.traceparent,
+        traceparent: &traceparent,
         now_us: engine.now_us(),
         times,
         participants: &participants,

@@ -202,7 +202,8 @@ fn shown(hold: &Hold) -> pb::Hold {
 fn op_of(live: &Live, branch_id: &str, op: &str) -> Result<OpRef, ApiError> {
     let branch = BranchId::parse(branch_id).ok();
     let step = branch.and_then(|branch| live.plan.step_of(&branch));
-    let step = step.ok_or_else(|| invalid("branch_id", "is not a step of this global transaction"))?;
+    let steps = live.plan.body().steps.len();
+    let step = step.ok_or_else(|| invalid("branch_id", &format!("is none of the steps 01 to {steps:02}")))?;
     let op: Op =
         op.parse().map_err(|_| invalid("op", "must be action, compensate, try, confirm or cancel"))?;
     let of_mode = [live.plan.forward_op(), live.plan.undo_op()].contains(&op)

@@ -8,6 +8,7 @@ use crate::definitions::StepTimes;
 use crate::engine::{Cancelled, Engine, Live};
 use crate::filter;
 use crate::history::{Act, ListFilter, State};
+use crate::trace;
 use amends_dtm::Gid;
 use amends_proto::amends::v1::transactions_server::Transactions;
 use amends_proto::amends::v1::{
@@ -102,10 +103,7 @@ pub(super) fn caller(metadata: &MetadataMap) -> Result<Caller, ApiError> {
         name => name,
     };
     text("amends-caller", &name, 1, 64)?;
-    let traceparent = value("traceparent");
-    // A malformed trace context is nobody's failure: the trace just begins here.
-    let traceparent = if traceparent.len() == 55 { traceparent } else { String::new() };
-    Ok(Caller { name, traceparent })
+    Ok(Caller { name, trace: trace::of_client(metadata) })
 }
 
 #[tonic::async_trait]

@@ -25,6 +25,7 @@ pub fn transaction(live: &Live) -> pb::GlobalTransaction {
         proposal: state.proposal.as_ref().map(|proposal| proposed(live, proposal)),
         run: Some(run(&state)),
         plan_hash: hex::encode(live.plan.hash()),
+        trace_id: crate::trace::id_of(&live.plan),
         status: status(state.status()).into(),
         finished_at: time(state.finished_us),
         ..row(live.base())

@@ -6,6 +6,7 @@ use super::outbox::Outbox;
 use super::webhook::{Undelivered, Webhook};
 use crate::history::HistoryWriter;
 use crate::history::entity::notice;
+use amends_serve::outage::Outage;
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use futures::future::join_all;
 use sea_orm::DbErr;
@@ -79,8 +80,11 @@ impl Sender {
     /// Goes on for ever.
     pub async fn run(self, writer: HistoryWriter) {
         let mut in_vain = 0_i32;
+        let mut outage = Outage::of("notices cannot be read or marked");
         loop {
-            match self.round(if in_vain == 0 { AT_ONCE } else { 1 }).await {
+            let round = self.round(if in_vain == 0 { AT_ONCE } else { 1 }).await;
+            outage.note(&round);
+            match round {
                 Ok(Round::Idle(next)) => {
                     let _ = tokio::time::timeout(next.min(LOOK_AGAIN), writer.noticed()).await;
                 }
@@ -89,10 +93,7 @@ impl Sender {
                     in_vain = in_vain.saturating_add(1);
                     self.rest(&writer, self.intervals.after(in_vain)).await;
                 }
-                Err(error) => {
-                    tracing::warn!(%error, "notices cannot be read or marked");
-                    tokio::time::sleep(STORE_RETRY).await;
-                }
+                Err(_) => tokio::time::sleep(STORE_RETRY).await,
             }
         }
     }

@@ -1,18 +1,14 @@
-//! What a person can do to one global transaction: each act is asked first, with what it means, and handed to the API as
-//! every client's call is. Decides nothing.
+//! What a person can do to one global transaction: how each act is called, what it means, and the form that asks before it
+//! is done. Decides nothing, and does nothing.
 
 use super::failure::Failure;
 use super::form::{self, Question};
 use super::frame::Place;
 use super::visitor::Visitor;
-use super::words::{self, in_address, spaced};
-use super::{Desk, api::by};
-use amends_proto::amends::v1::{
-    AcknowledgeRequest, CancelRequest, Deadlines, ExplainRequest, GetHistoryRequest, GetRequest,
-    GlobalTransaction, OpState, PauseRequest, RedriveRequest, Resolution, ResolveRequest, ResumeRequest,
-    RetryRequest, Scope, scope::What,
-};
-use axum::extract::{Form, Path, Query, State};
+use super::words::{self, spaced};
+use super::{Desk, remedy};
+use amends_proto::amends::v1::{ExplainRequest, GetRequest, GlobalTransaction, OpState};
+use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use maud::{Markup, html};
@@ -21,20 +17,29 @@ use std::sync::Arc;
 
 /// An act.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Act {
+pub enum Act {
+    /// The next attempt now.
     Retry,
+    /// Another run from what failed.
     Redrive,
+    /// No new attempt.
     Pause,
+    /// Attempts go on.
     Resume,
+    /// Everything is undone.
     Cancel,
+    /// The outcome of an op is stated.
     Resolve,
+    /// Somebody looks after it.
     Acknowledge,
 }
 
 /// How an act is called and what it means.
-struct Meaning {
-    name: &'static str,
-    title: &'static str,
+pub struct Meaning {
+    /// As addresses have it.
+    pub name: &'static str,
+    /// On its link, and above its form.
+    pub title: &'static str,
     says: &'static str,
     button: &'static str,
     done: &'static str,
@@ -42,15 +47,13 @@ struct Meaning {
 
 const ALL: [Act; 7] =
     [Act::Retry, Act::Redrive, Act::Pause, Act::Resume, Act::Cancel, Act::Resolve, Act::Acknowledge];
-/// What may come behind what a person has seen without making their form out of date.
-const IN_VAIN: [&str; 4] = ["attempt_started", "attempt_unknown", "parked", "attention_opened"];
-/// An act is handed over so often at most, where attempts in vain keep coming in between.
-const TRIES: usize = 4;
 /// Name of what a resolution is that a second person has to approve.
-const PROPOSED: &str = "proposed";
+pub const PROPOSED: &str = "proposed";
 
 impl Act {
-    fn meaning(self) -> Meaning {
+    /// How it is called and what it means.
+    #[must_use]
+    pub fn meaning(self) -> Meaning {
         let (name, title, says, button, done) = match self {
             Self::Retry => (
                 "retry",
@@ -85,7 +88,8 @@ impl Act {
                 "resolve",
                 "Resolve with evidence",
                 "You state what became of an op, and what follows from it is done. Look it up where it happened first: \
-                 nobody checks what you state. Above a limit it counts when a second person states the same.",
+                 nobody checks what you state. Above a limit it counts when a second person states the same. That a confirm \
+                 was refused is taken only if no attempt came in between: pause it first, then look.",
                 "State it",
                 "What you stated is recorded.",
             ),
@@ -100,7 +104,11 @@ impl Act {
         Meaning { name, title, says, button, done }
     }
 
-    fn named(name: &str) -> Result<Self, Failure> {
+    /// By its name in an address.
+    ///
+    /// # Errors
+    /// Where there is none.
+    pub fn named(name: &str) -> Result<Self, Failure> {
         let found = ALL.into_iter().find(|act| act.meaning().name == name);
         found.ok_or_else(|| Failure::plain(StatusCode::NOT_FOUND, "There is no such act."))
     }
@@ -131,7 +139,9 @@ pub fn done(name: &str) -> Option<&'static str> {
 /// Links to the acts that may be of use.
 #[must_use]
 pub fn offers(transaction: &GlobalTransaction) -> Markup {
-    let fitting: Vec<Act> = ALL.into_iter().filter(|act| act.fits(transaction)).collect();
+    let elsewhere = remedy::is_resolved_elsewhere(transaction);
+    let fits = |act: &Act| act.fits(transaction) && !(elsewhere && *act == Act::Resolve);
+    let fitting: Vec<Act> = ALL.into_iter().filter(fits).collect();
     html! {
         @if !fitting.is_empty() {
             nav.acts aria-label="What can be done" {
@@ -148,6 +158,9 @@ pub fn offers(transaction: &GlobalTransaction) -> Markup {
 pub struct About {
     #[serde(default)]
     cause: String,
+    /// The op that is meant, as `05 action`.
+    #[serde(default)]
+    op: String,
 }
 
 /// Asks before it is done.
@@ -167,6 +180,7 @@ pub async fn ask(
     let says = html! {
         p { b { (found.business_key) } " " (words::status(found.status())) " " code { (gid) } }
         p { (meaning.says) }
+        @if act == Act::Resolve { (remedy::warning(&found)) }
     };
     let fields = html! {
         input type="hidden" name="seq" value=(found.last_seq);
@@ -193,11 +207,11 @@ async fn due(desk: &Desk, transaction: &GlobalTransaction) -> Vec<String> {
 
 fn fields(act: Act, transaction: &GlobalTransaction, due: &[String], about: &About) -> Markup {
     match act {
-        Act::Retry => html! { (ops(due, Some("all that wait"))) (form::reason()) },
+        Act::Retry => html! { (ops(due, Choice::All, &about.op)) (form::reason()) },
         Act::Redrive | Act::Resume | Act::Cancel => form::reason(),
         Act::Pause => html! { (deadlines()) (form::reason()) },
         Act::Resolve => html! {
-            (ops(due, None))
+            (ops(due, Choice::One, &about.op))
             fieldset {
                 legend { "What became of it" }
                 label { input type="radio" name="outcome" value="succeeded" required; " It was done" }
@@ -235,130 +249,42 @@ pub fn deadlines() -> Markup {
     }
 }
 
-fn ops(due: &[String], all: Option<&str>) -> Markup {
+/// How many ops an act is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Choice {
+    /// All that wait, if none is named.
+    All,
+    /// The one that somebody named: nothing is stated of an op that merely stands first.
+    One,
+}
+
+fn ops(due: &[String], choice: Choice, meant: &str) -> Markup {
+    let chosen = match choice {
+        Choice::One if meant.is_empty() && due.len() == 1 => due.first().map(String::as_str),
+        Choice::One | Choice::All => due.iter().map(String::as_str).find(|op| *op == meant),
+    };
     html! {
         label for="op" { "Which op" }
-        select #op name="op" {
-            @if let Some(all) = all { option value="" { (all) } }
-            @for op in due { option value=(op) { (op) } }
+        select #op name="op" required[choice == Choice::One] {
+            option value="" { @match choice { Choice::All => "all that wait", Choice::One => "choose one" } }
+            @for op in due { option value=(op) selected[Some(op.as_str()) == chosen] { (op) } }
         }
     }
 }
 
-/// A form that was sent.
-#[derive(Debug, Clone, Deserialize)]
-pub struct Sent {
-    token: String,
-    name: String,
-    #[serde(default)]
-    seq: i64,
-    #[serde(default)]
-    reason: String,
-    #[serde(default)]
-    op: String,
-    #[serde(default)]
-    outcome: String,
-    #[serde(default)]
-    evidence: String,
-    #[serde(default)]
-    reference: String,
-    #[serde(default)]
-    cause: String,
-    #[serde(default)]
-    deadlines: String,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// `stop` or `run`.
-#[must_use]
-pub fn deadlines_named(name: &str) -> Deadlines {
-    if name == "run" { Deadlines::Run } else { Deadlines::Stop }
-}
-
-/// Does it.
-pub async fn carry_out(
-    State(desk): State<Arc<Desk>>,
-    Path((gid, act)): Path<(String, String)>,
-    visitor: Visitor,
-    Form(sent): Form<Sent>,
-) -> Result<Response, Failure> {
-    form::check(&desk, &visitor, &sent.token, &sent.name)?;
-    let act = Act::named(&act)?;
-    let mut seen = sent.seq;
-    for _ in 1..TRIES {
-        match hand_over(&desk, act, &gid, &sent, seen).await {
-            Err(refused) if refused.message().starts_with("CHANGED_MEANWHILE") => {
-                seen = after_attempts(&desk, &gid, seen).await?;
-            }
-            outcome => return told(&gid, &sent, outcome),
-        }
+    #[test]
+    fn nothing_is_stated_of_an_op_that_nobody_named() {
+        let due = ["05 action".to_owned(), "06 action".to_owned()];
+        let asked = |due: &[String], meant: &str| ops(due, Choice::One, meant).into_string();
+        assert!(!asked(&due, "").contains("selected"), "{}", asked(&due, ""));
+        assert!(asked(&due, "").contains("required"));
+        assert!(asked(&due, "06 action").contains("<option value=\"06 action\" selected>"));
+        assert!(!asked(&due, "07 action").contains("selected"), "what has an outcome is no other op");
+        assert!(!asked(&due[..1], "06 action").contains("selected"));
+        assert!(asked(&due[..1], "").contains("<option value=\"05 action\" selected>"), "there is no other");
     }
-    let outcome = hand_over(&desk, act, &gid, &sent, seen).await;
-    told(&gid, &sent, outcome)
-}
-
-fn told(gid: &str, sent: &Sent, outcome: Result<&'static str, tonic::Status>) -> Result<Response, Failure> {
-    Ok(form::done(&format!("/t/{}?done={}", in_address(gid), outcome?), &sent.name))
-}
-
-/// The seq of the newest event, if nothing but attempts in vain came behind the one that the person has seen: those make
-/// no form out of date. Otherwise the one that was seen.
-async fn after_attempts(desk: &Desk, gid: &str, seen: i64) -> Result<i64, tonic::Status> {
-    let from_seq = seen.saturating_add(1);
-    let request = GetHistoryRequest { gid: gid.to_owned(), from_seq, page_size: 0 };
-    let events = desk.api.transactions().get_history(request).await?.into_inner().events;
-    let in_vain = events.iter().all(|event| IN_VAIN.contains(&event.kind.as_str()));
-    Ok(events.last().filter(|_| in_vain).map_or(seen, |last| last.seq))
-}
-
-/// Hands it to the API, and names what was done.
-async fn hand_over(
-    desk: &Desk,
-    act: Act,
-    gid: &str,
-    sent: &Sent,
-    expected_last_seq: i64,
-) -> Result<&'static str, tonic::Status> {
-    let gid = gid.to_owned();
-    let Sent { name, reason, op, outcome, evidence, reference, cause, deadlines, .. } = sent.clone();
-    let (branch_id, op) = op.split_once(' ').unwrap_or_default();
-    let (branch_id, op) = (branch_id.to_owned(), op.to_owned());
-    let scope = Some(Scope { what: Some(What::Gid(gid.clone())) });
-    let (mut operations, mut transactions) = (desk.api.operations(), desk.api.transactions());
-    match act {
-        Act::Retry => {
-            let request = RetryRequest { gid, branch_id, op, reason, expected_last_seq };
-            drop(operations.retry(by(&name, request)?).await?);
-        }
-        Act::Redrive => {
-            let request = RedriveRequest { gid, reason, expected_last_seq };
-            drop(operations.redrive(by(&name, request)?).await?);
-        }
-        Act::Pause => {
-            let deadlines = deadlines_named(&deadlines).into();
-            let request = PauseRequest { scope, deadlines, reason, expected_last_seq };
-            drop(operations.pause(by(&name, request)?).await?);
-        }
-        Act::Resume => {
-            drop(operations.resume(by(&name, ResumeRequest { scope, reason, expected_last_seq })?).await?);
-        }
-        Act::Cancel => drop(transactions.cancel(by(&name, CancelRequest { gid, reason })?).await?),
-        Act::Resolve => {
-            let outcome = match outcome.as_str() {
-                "succeeded" => Resolution::Succeeded,
-                "refused" => Resolution::Refused,
-                "compensated" => Resolution::Compensated,
-                _ => Resolution::Unspecified,
-            };
-            let outcome = outcome.into();
-            let request =
-                ResolveRequest { gid, branch_id, op, outcome, evidence, reference, expected_last_seq };
-            let resolved = operations.resolve(by(&name, request)?).await?.into_inner();
-            return Ok(if resolved.awaiting_approval { PROPOSED } else { act.meaning().name });
-        }
-        Act::Acknowledge => {
-            let request = AcknowledgeRequest { gid, cause, owner: String::new(), note: reason };
-            drop(operations.acknowledge(by(&name, request)?).await?);
-        }
-    }
-    Ok(act.meaning().name)
 }

@@ -1,9 +1,9 @@
 //! Everything that needs a person, oldest first; payments in doubt and disagreements among it.
 
-use super::Desk;
 use super::failure::Failure;
 use super::frame::{self, Head, Place};
 use super::words::{Form, Tone, ago, chip, count, in_address, moment, reason, spaced};
+use super::{Desk, remedy};
 use amends_proto::amends::v1::{Acknowledgement, ListAttentionRequest, ListAttentionResponse, OpenAttention};
 use axum::extract::{Query, State};
 use axum::response::Html;
@@ -110,11 +110,7 @@ fn one(need: &OpenAttention, now_us: i64) -> Markup {
                     dt { "By itself" } dd { (need.next_action) " " (moment(need.next_action_at.as_ref(), Form::Clock)) }
                 }
             }
-            nav.acts aria-label={ "What can be done about " (need.business_key) } {
-                a.button href={ "/t/" (need.gid) "/acknowledge?cause=" (in_address(&need.cause)) } { "Look after it" }
-                a.button href={ "/t/" (need.gid) "/retry" } { "Retry now" }
-                a.button href={ "/t/" (need.gid) "/resolve" } { "Resolve with evidence" }
-            }
+            (remedy::about(&need.gid, &need.cause, &remedy::at(&need.branch_id, &need.op)))
         }
     }
 }

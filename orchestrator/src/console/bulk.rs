@@ -6,11 +6,14 @@ use super::frame::{self, Head, Place};
 use super::visitor::Visitor;
 use super::words::{Form as TimeForm, Tone, chip, count, in_address, moment, reason};
 use super::{Desk, api::by, list};
+use amends_dtm::Gid;
 use amends_proto::amends::v1::{
     BulkAct, GetBulkRequest, GetBulkResponse, PreviewBulkRequest, PreviewBulkResponse, StartBulkRequest,
 };
 use axum::extract::{Form, Path, Query, State};
-use axum::response::{Html, Response};
+use axum::http::StatusCode;
+use axum::response::{Html, IntoResponse as _, Response};
+use chrono::DateTime;
 use maud::{Markup, html};
 use serde::Deserialize;
 use std::sync::Arc;
@@ -23,6 +26,9 @@ const ACTS: [(&str, BulkAct, &str); 5] = [
     ("resume", BulkAct::Resume, "Resume: attempts go on"),
     ("cancel", BulkAct::Cancel, "Cancel: no new forward attempt, then undo"),
 ];
+
+/// What began so long ago is seldom still on its way to or from what a filter asks for.
+const SETTLED_US: i64 = 60_000_000;
 
 /// On which.
 #[derive(Debug, Deserialize)]
@@ -42,8 +48,14 @@ pub struct Sent {
     reason: String,
     #[serde(default)]
     per_second: i32,
+    /// How many were shown, and which: nothing is done to others.
     #[serde(default)]
     expected: i64,
+    #[serde(default)]
+    digest: String,
+    /// Made with the form: what is sent twice is begun once.
+    #[serde(default)]
+    request_id: String,
 }
 
 /// Where the items of an act go on.
@@ -61,10 +73,23 @@ pub async fn ask(
 ) -> Result<Response, Failure> {
     let filter = about.q;
     let request = PreviewBulkRequest { filter: filter.clone() };
+    let turn = desk.turn().await;
     let preview = desk.api.operations().preview_bulk(request).await?.into_inner();
+    drop(turn);
+    if preview.count < 1 {
+        let main = html! {
+            h1 { "Act on all of these" }
+            p { "Filter " code { (filter) } " fits no open global transaction: there is nothing to act on. "
+                a href=(list::address(&filter, "")) { "Back to the list" } }
+        };
+        let head = Head { title: "Act in bulk", here: Place::List, live: None };
+        return Ok(Html(frame::page(&head, &html! {}, &main).into_string()).into_response());
+    }
     let fields = html! {
         input type="hidden" name="filter" value=(filter);
         input type="hidden" name="expected" value=(preview.count);
+        input type="hidden" name="digest" value=(preview.digest);
+        input type="hidden" name="request_id" value=(Gid::generate());
         fieldset {
             legend { "What is done to each of them" }
             @for (name, _, says) in ACTS {
@@ -93,10 +118,13 @@ pub async fn ask(
 fn says(filter: &str, preview: &PreviewBulkResponse, now_us: i64) -> Markup {
     html! {
         p { "Filter " code { (filter) } " fits " b { (count(preview.count)) } " open global transactions. If it fits others when \
-            you go on, nothing is done." }
+            you go on, be they as many, nothing is done." }
+        @if let Some(settled) = settled(filter, now_us) {
+            p { "Where new ones keep coming: " a href={ "/bulk?q=" (in_address(&settled)) } { "only those that began a minute ago or earlier" } "." }
+        }
         dl.facts {
             @for stake in &preview.stakes {
-                dt { "At stake" } dd { (count(stake.minor_units)) " minor units of " (stake.currency) " in " (count(stake.count)) }
+                dt { "At stake" } dd { (crate::money(stake.minor_units, &stake.currency)) " in " (count(stake.count)) }
             }
             @if preview.without_amount > 0 {
                 dt { "Without an amount" } dd { (count(preview.without_amount)) }
@@ -110,17 +138,43 @@ fn says(filter: &str, preview: &PreviewBulkResponse, now_us: i64) -> Markup {
     }
 }
 
+/// The same filter, for those only that began some time ago; `None` where it bounds the beginning already.
+fn settled(filter: &str, now_us: i64) -> Option<String> {
+    let until = DateTime::from_timestamp_micros(now_us.saturating_sub(SETTLED_US))?;
+    let bounded = filter.contains("started <");
+    (!bounded).then(|| format!("({filter}) and started < {}", until.format("%Y-%m-%dT%H:%M:%SZ")))
+}
+
 /// Begins it.
 pub async fn start(
     State(desk): State<Arc<Desk>>,
     visitor: Visitor,
     Form(sent): Form<Sent>,
 ) -> Result<Response, Failure> {
-    let Sent { token, name, filter, act, reason, per_second, expected: expected_count } = sent;
-    form::check(&desk, &visitor, &token, &name)?;
+    let list = list::address(&sent.filter, "");
+    begin(&desk, &visitor, sent).await.map_err(|failure| failure.of_act(&list))
+}
+
+async fn begin(desk: &Desk, visitor: &Visitor, sent: Sent) -> Result<Response, Failure> {
+    let Sent { token, name, filter, act, reason, per_second, expected: expected_count, digest, request_id } =
+        sent;
+    form::check(desk, visitor, &token, &name)?;
+    form::has_reason(&reason)?;
+    if expected_count < 1 || digest.is_empty() || request_id.is_empty() {
+        let what = "This form does not say what it was about, so nothing is begun. Open it again.";
+        return Err(Failure::plain(StatusCode::CONFLICT, what));
+    }
     let act =
         ACTS.into_iter().find(|(known, ..)| *known == act).map_or(BulkAct::Unspecified, |(_, act, _)| act);
-    let request = StartBulkRequest { filter, act: act.into(), reason, per_second, expected_count };
+    let request = StartBulkRequest {
+        filter,
+        act: act.into(),
+        reason,
+        per_second,
+        expected_count,
+        expected_digest: digest,
+        request_id,
+    };
     let started = desk.api.operations().start_bulk(by(&name, request)?).await?.into_inner();
     Ok(form::done(&format!("/bulk/{}", started.bulk_id), &name))
 }

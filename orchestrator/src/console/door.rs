@@ -9,6 +9,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Nothing is loaded from elsewhere, nothing inline runs, nobody frames us.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
@@ -27,6 +28,27 @@ const HEADERS: [(HeaderName, &str); 7] = [
         "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
     ),
 ];
+
+/// Longest time until an answer begins: a page reads for less than a second, and nobody looks at one for longer.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Gives up on what takes too long. What was asked of the API goes on, so of an act nobody can tell then.
+pub async fn in_time(request: Request, next: Next) -> Response {
+    let (looked, path) = (is_look(request.method()), request.uri().path().to_owned());
+    match tokio::time::timeout(PATIENCE, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) if looked => Failure::too_slow().into_response(),
+        Err(_) => {
+            let gid = path.strip_prefix("/t/").and_then(|rest| rest.split('/').next());
+            let shown_at = gid.map_or_else(|| "/".to_owned(), |gid| format!("/t/{gid}"));
+            Failure::too_slow().of_act(&shown_at).into_response()
+        }
+    }
+}
+
+fn is_look(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD)
+}
 
 /// Checks a request, and dresses its answer.
 pub async fn pass(State(desk): State<Arc<Desk>>, request: Request, next: Next) -> Response {
@@ -51,12 +73,20 @@ fn check(method: &Method, headers: &HeaderMap, names: &[String]) -> Result<(), F
         let what = "This console does not answer to that name. Start the orchestrator with --console-name to allow it.";
         return Err(Failure::plain(StatusCode::MISDIRECTED_REQUEST, what));
     }
-    if matches!(*method, Method::GET | Method::HEAD) {
-        return Ok(());
+    let fetched = |name: &'static str| text(HeaderName::from_static(name));
+    let site = fetched("sec-fetch-site").unwrap_or("same-origin");
+    if is_look(method) {
+        let followed =
+            fetched("sec-fetch-mode") == Some("navigate") && fetched("sec-fetch-dest") == Some("document");
+        if followed || matches!(site, "same-origin" | "none") {
+            return Ok(());
+        }
+        // A picture or a script of somebody else's page would make us read much, though that page cannot see it.
+        let what = "A page of somebody else asked for this. Follow a link, or open it here.";
+        return Err(Failure::plain(StatusCode::FORBIDDEN, what));
     }
     let origin = text(header::ORIGIN).unwrap_or_default();
     let own = ["http://", "https://"].iter().any(|scheme| origin.strip_prefix(scheme) == Some(host));
-    let site = text(HeaderName::from_static("sec-fetch-site")).unwrap_or("same-origin");
     if own && site == "same-origin" {
         return Ok(());
     }
@@ -107,7 +137,6 @@ mod tests {
             }
             check(&method, &headers, &[]).is_ok()
         };
-        assert!(asked(Method::GET, None, Some("cross-site")), "links from elsewhere may be followed");
         assert!(asked(Method::POST, Some("http://localhost:7480"), None));
         assert!(asked(Method::POST, Some("https://localhost:7480"), Some("same-origin")));
         for foreign in [None, Some("null"), Some("http://evil.example"), Some("http://localhost:7481")] {
@@ -115,5 +144,30 @@ mod tests {
         }
         assert!(!asked(Method::POST, Some("http://localhost:7480"), Some("cross-site")));
         assert!(!asked(Method::DELETE, None, None));
+    }
+
+    #[test]
+    fn pages_of_others_may_lead_here_but_load_nothing() {
+        let asked = |site: &str, mode: &str, dest: &str| {
+            let named = [
+                ("host", "localhost"),
+                ("sec-fetch-site", site),
+                ("sec-fetch-mode", mode),
+                ("sec-fetch-dest", dest),
+            ];
+            let headers = named
+                .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::try_from(value).unwrap()));
+            check(&Method::GET, &HeaderMap::from_iter(headers), &[]).is_ok()
+        };
+        assert!(asked("cross-site", "navigate", "document") && asked("none", "navigate", "document"));
+        assert!(asked("same-origin", "cors", "empty") && asked("same-origin", "no-cors", "image"));
+        for (site, mode, dest) in [
+            ("cross-site", "no-cors", "image"),
+            ("same-site", "no-cors", "script"),
+            ("cross-site", "cors", "empty"),
+            ("cross-site", "navigate", "iframe"),
+        ] {
+            assert!(!asked(site, mode, dest), "{site} {mode} {dest}");
+        }
     }
 }

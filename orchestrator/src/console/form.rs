@@ -1,5 +1,5 @@
 //! What a person is asked before anything is done: what it means, who they are, and why. A form carries a token, so only
-//! one that this process made for this visitor is taken.
+//! one that an orchestrator of ours made for this visitor is taken.
 
 use super::Desk;
 use super::failure::Failure;
@@ -63,14 +63,24 @@ pub fn reason() -> Markup {
     }
 }
 
-/// Lets only a form in that this process made for this visitor.
+/// Lets only a form with a reason in: whoever reads the history later is to know why.
+///
+/// # Errors
+/// Where there is none.
+pub fn has_reason(reason: &str) -> Result<(), Failure> {
+    if reason.trim().is_empty() {
+        return Err(Failure::plain(StatusCode::BAD_REQUEST, "Give a reason, for the history."));
+    }
+    Ok(())
+}
+
+/// Lets only a form in that was made for this visitor.
 ///
 /// # Errors
 /// Says how to get a new one.
 pub fn check(desk: &Desk, visitor: &Visitor, token: &str, name: &str) -> Result<(), Failure> {
     if !visitor.brought(&desk.tokens, token) {
-        let what =
-            "This form is not of this visit, or older than the orchestrator's last start. Open it again.";
+        let what = "This form is not of this visit. Open it again.";
         return Err(Failure::plain(StatusCode::FORBIDDEN, what));
     }
     if !visitor::is_name(name) {
@@ -85,6 +95,16 @@ pub fn check(desk: &Desk, visitor: &Visitor, token: &str, name: &str) -> Result<
 pub fn done(to: &str, name: &str) -> Response {
     let mut response = Redirect::to(to).into_response();
     if let Some(cookie) = visitor::remember(name) {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    response
+}
+
+/// The same, with what was done, which that page says once: nobody else's link can make it say so.
+#[must_use]
+pub fn done_once(to: &str, name: &str, what: &str) -> Response {
+    let mut response = done(to, name);
+    if let Some(cookie) = visitor::to_be_told(to, what) {
         response.headers_mut().append(header::SET_COOKIE, cookie);
     }
     response

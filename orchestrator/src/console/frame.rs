@@ -16,6 +16,8 @@ pub enum Place {
     List,
     /// Needs for a person.
     Attention,
+    /// Payments that nobody can prove.
+    InDoubt,
     /// Lanes and who is behind them.
     Participants,
     /// Definitions and their plans.
@@ -24,13 +26,25 @@ pub enum Place {
     None,
 }
 
-const PLACES: [(Place, &str, &str); 5] = [
+const PLACES: [(Place, &str, &str); 6] = [
     (Place::Overview, "/", "Overview"),
     (Place::List, "/list", "Transactions"),
     (Place::Attention, "/attention", "Needs a person"),
+    (Place::InDoubt, "/in-doubt", "In doubt"),
     (Place::Participants, "/participants", "Participants"),
     (Place::Definitions, "/definitions", "Definitions"),
 ];
+
+impl Place {
+    /// Milliseconds between two exchanges at least: what is dear to gather is not gathered with each commit of anybody.
+    fn pace_ms(self) -> u32 {
+        match self {
+            Self::Overview | Self::Participants | Self::Definitions | Self::None => 0,
+            Self::List | Self::Attention => 2_000,
+            Self::InDoubt => 3_000,
+        }
+    }
+}
 
 /// What differs from page to page.
 #[derive(Debug, Clone, Copy)]
@@ -39,13 +53,19 @@ pub struct Head<'a> {
     pub title: &'a str,
     /// Where it is.
     pub here: Place,
-    /// Its own address, if its main part is exchanged when something has changed.
+    /// Its own address, if its main part is exchanged when something has changed; empty = nothing changes any more.
     pub live: Option<&'a str>,
 }
 
 /// A whole page. `above` stays as it is while somebody looks: fields and what is said once.
 #[must_use]
 pub fn page(head: &Head<'_>, above: &Markup, main: &Markup) -> Markup {
+    page_with(head, above, main, &html! {})
+}
+
+/// A whole page with something `below` that stays, too, and fetches itself what it shows.
+#[must_use]
+pub fn page_with(head: &Head<'_>, above: &Markup, main: &Markup, below: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -66,15 +86,20 @@ pub fn page(head: &Head<'_>, above: &Markup, main: &Markup) -> Markup {
                 p #lost .notice.bad role="alert" hidden {
                     "The orchestrator does not answer: what you see is what was. This page tries again by itself."
                 }
+                p #stale .notice.bad role="alert" hidden {
+                    "This page could not be read again: what you see is what was. It tries again with the next news."
+                }
                 main #main tabindex="-1" {
                     (above)
                     @match head.live {
+                        Some("") => div #live { (main) },
                         Some(own) => {
-                            div #live hx-get=(own) hx-trigger="amends-news from:body" hx-select="#live"
+                            div #live data-pace=(head.here.pace_ms()) hx-get=(own) hx-trigger="amends-news from:body" hx-select="#live"
                                 hx-target="this" hx-swap="outerHTML" hx-sync="this:drop" { (main) }
                         }
                         None => (main),
                     }
+                    (below)
                 }
                 footer {
                     "Amends " (env!("CARGO_PKG_VERSION"))

@@ -1,6 +1,7 @@
 //! Pausing and resuming all of a definition, or all calls of a participant. Hands over to the API; decides nothing.
 
-use super::act::{deadlines, deadlines_named};
+use super::act::deadlines;
+use super::deed::deadlines_named;
 use super::failure::Failure;
 use super::form::{self, Question};
 use super::frame::Place;
@@ -88,9 +89,16 @@ pub async fn carry_out(
     visitor: Visitor,
     Form(sent): Form<Sent>,
 ) -> Result<Response, Failure> {
-    let Sent { token, name, reason, deadlines } = sent;
-    form::check(&desk, &visitor, &token, &name)?;
     let Target { what, turn, back, .. } = target(&asked)?;
+    let done = hold(&desk, &visitor, sent, what, turn).await.map_err(|failure| failure.of_act(back))?;
+    Ok(form::done(back, &done))
+}
+
+/// Hands it over; gives back the name of who did it.
+async fn hold(desk: &Desk, visitor: &Visitor, sent: Sent, what: What, turn: Turn) -> Result<String, Failure> {
+    let Sent { token, name, reason, deadlines } = sent;
+    form::check(desk, visitor, &token, &name)?;
+    form::has_reason(&reason)?;
     let scope = Some(Scope { what: Some(what) });
     let mut operations = desk.api.operations();
     match turn {
@@ -103,5 +111,5 @@ pub async fn carry_out(
             drop(operations.resume(by(&name, ResumeRequest { scope, reason, expected_last_seq: 0 })?).await?);
         }
     }
-    Ok(form::done(back, &name))
+    Ok(name)
 }

@@ -1,7 +1,7 @@
 //! One stream of server-sent events that says "something has changed", at most once a second: pages then ask for
 //! themselves again. Carries no data. Must not know pages.
 
-use super::lookout::{Looking, Sight};
+use super::lookout::{self, Looking, Sight};
 use super::{Desk, failure::Failure};
 use axum::body::Body;
 use axum::extract::State;
@@ -17,8 +17,16 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 pub const MOST: usize = 64;
 /// Between two pieces of news.
 const EVERY: Duration = Duration::from_secs(1);
-/// Without news, a sign of life: whoever listens finds out that nobody speaks any more.
-const SILENCE: Duration = Duration::from_secs(5);
+/// Without news, a sign of life: a page that hears nothing for some times as long (`console.js` has how long) says that
+/// nobody answers any more, also where the connection stands.
+const SILENCE: Duration = Duration::from_millis(1_500);
+/// Within this time a page tells of a process that has died: somebody looks, waits for who hangs, and passes it on.
+const TOLD: Duration = Duration::from_secs(5);
+const _: () = {
+    let longest = lookout::EVERY.as_millis() + lookout::PATIENCE.as_millis() + EVERY.as_millis();
+    // A second for the page to ask for itself again.
+    assert!(longest + 1_000 <= TOLD.as_millis(), "a death is told too late");
+};
 
 struct Listener {
     commits: watch::Receiver<u64>,
@@ -70,7 +78,7 @@ impl Listener {
                 self.sights.mark_unchanged();
                 "event: news\ndata:\n\n"
             }),
-            () = tokio::time::sleep(SILENCE) => Some(": still here\n\n"),
+            () = tokio::time::sleep(SILENCE) => Some("event: here\ndata:\n\n"),
         }
     }
 }

@@ -15,17 +15,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
+use tonic::Code;
 use tonic::transport::{Channel, Endpoint};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
 /// Between two looks while somebody looks.
-const EVERY: Duration = Duration::from_secs(1);
+pub(super) const EVERY: Duration = Duration::from_secs(1);
 /// Nobody has looked for so long: the next who comes waits for a fresh sight.
 const IDLE: Duration = Duration::from_secs(20);
 /// Whoever has not answered by then is away, as far as a sight goes.
-const PATIENCE: Duration = Duration::from_millis(1_500);
+pub(super) const PATIENCE: Duration = Duration::from_millis(1_500);
 /// A page waits so long for the first sight after nobody looked.
 const FIRST: Duration = Duration::from_millis(150);
 
@@ -42,7 +43,7 @@ pub struct Sight {
     pub holds: Vec<Hold>,
     /// Who is where.
     pub topology: Option<TopologyResponse>,
-    /// Whether each participant says that it serves.
+    /// Whether each participant says that it serves; those that say nothing of it are missing.
     pub serving: BTreeMap<String, bool>,
     /// What began and ended.
     pub rates: Rates,
@@ -183,7 +184,7 @@ impl Lookout {
             needs,
             holds: holds.unwrap_or_default().holds,
             topology,
-            serving: serving.into_iter().collect(),
+            serving: serving.into_iter().filter_map(|(name, serves)| Some((name, serves?))).collect(),
             rates: self.rates(),
         }
     }
@@ -193,7 +194,40 @@ async fn in_time<T>(asked: impl Future<Output = Result<tonic::Response<T>, tonic
     tokio::time::timeout(PATIENCE, asked).await.ok()?.ok().map(tonic::Response::into_inner)
 }
 
-async fn serves(name: &str, mut client: HealthClient<Channel>) -> (String, bool) {
-    let asked = in_time(client.check(HealthCheckRequest::default())).await;
-    (name.to_owned(), asked.is_some_and(|answer| answer.status() == ServingStatus::Serving))
+/// Whether a participant says that it serves. `None` = it does not speak of its health, which nobody has to.
+async fn serves(name: &str, mut client: HealthClient<Channel>) -> (String, Option<bool>) {
+    let asked = tokio::time::timeout(PATIENCE, client.check(HealthCheckRequest::default())).await;
+    let serves = match asked {
+        Ok(Ok(answer)) => Some(answer.get_ref().status() == ServingStatus::Serving),
+        Ok(Err(status)) if matches!(status.code(), Code::Unimplemented | Code::NotFound) => None,
+        Ok(Err(_)) | Err(_) => Some(false),
+    };
+    (name.to_owned(), serves)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::net::TcpListener;
+    use tokio_stream::wrappers::TcpListenerStream;
+    use tonic::service::Routes;
+
+    #[tokio::test]
+    async fn whoever_does_not_speak_of_its_health_is_not_called_away() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut server = tonic::transport::Server::builder();
+        let serving =
+            server.add_routes(Routes::default()).serve_with_incoming(TcpListenerStream::new(listener));
+        let serving = tokio::spawn(serving);
+        let client = || {
+            let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
+            HealthClient::new(endpoint.connect_lazy())
+        };
+        assert_eq!(serves("other", client()).await.1, None);
+        serving.abort();
+        // It has ended: its listener is gone.
+        assert!(serving.await.is_err());
+        assert_eq!(serves("other", client()).await.1, Some(false));
+    }
 }

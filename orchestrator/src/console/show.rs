@@ -1,39 +1,27 @@
-//! One global transaction: where it stands and why, its plan as a picture, what happened when, what the coordinator says,
-//! what its steps carry, and what can be done.
+//! One global transaction: where it stands and why, its plan as a picture, what happened when, what its steps carry, and
+//! what can be done. What others say of it is fetched beside it (`books.rs`): they may be away.
 
 use super::api::Api;
 use super::failure::Failure;
 use super::frame::{self, Head, Place};
+use super::visitor::{self, Visitor};
 use super::words::{self, Form, Tone, ago, chip, moment, reason, spaced, stretch};
-use super::{Desk, act, bars, coordinator, picture, timeline};
-use crate::masking;
+use super::{Desk, TraceUrl, act, bars, books, picture, remedy, timeline};
 use amends_proto::amends::v1::{
-    Attention, CoordinatorViewRequest, CoordinatorViewResponse, Event, ExplainRequest, ExplainResponse,
-    ExplainedOp, GetHistoryRequest, GetRequest, GlobalTransaction, Payload, PayloadsRequest,
+    Attention, Event, ExplainRequest, ExplainResponse, ExplainedOp, GetHistoryRequest, GetRequest,
+    GlobalTransaction, Payload, PayloadsRequest,
 };
-use axum::extract::{Path, Query, State};
-use axum::http::header;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, header};
 use axum::response::{Html, IntoResponse as _, Response};
 use maud::{Markup, html};
-use prost::Message as _;
-use serde::Deserialize;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Events of one page; more are in the download.
 const EVENTS: i32 = 300;
-/// Events of one call of a download, and of the whole.
-const EVENTS_AT_ONCE: i32 = 1_000;
-const MOST_EVENTS: usize = 200_000;
-/// The coordinator may be away: its part of the page says so then.
+/// Why it waits is told with the coordinator's word, which may be away: then the page goes without.
 const COORDINATOR_PATIENCE: Duration = Duration::from_millis(700);
-
-/// What was done a moment ago, to be said once.
-#[derive(Debug, Default, Deserialize)]
-pub struct Told {
-    #[serde(default)]
-    done: String,
-}
 
 /// Everything that is known of it.
 struct Known {
@@ -41,7 +29,6 @@ struct Known {
     events: Vec<Event>,
     more: bool,
     why: Option<ExplainResponse>,
-    coordinator: Option<CoordinatorViewResponse>,
     payloads: Vec<Payload>,
 }
 
@@ -49,47 +36,55 @@ struct Known {
 pub async fn page(
     State(desk): State<Arc<Desk>>,
     Path(gid): Path<String>,
-    Query(told): Query<Told>,
-) -> Result<Html<String>, Failure> {
+    visitor: Visitor,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
     let known = read(&desk.api, &gid).await?;
     let transaction = &known.transaction;
     let own = format!("/t/{gid}");
     let title = format!("{} {}", transaction.definition, transaction.business_key);
-    let above = html! { @if let Some(text) = act::done(&told.done) { p.notice.good role="status" { (chip(Tone::Good, text)) } } };
-    let live = Some(own.as_str());
+    let above = html! { @if let Some(text) = act::done(&visitor.done) { p.notice.good role="status" { (chip(Tone::Good, text)) } } };
+    // What has ended and needs nobody stays as it is.
+    let over = !words::is_open(transaction) && transaction.all_attention.is_empty();
+    let live = Some(if over { "" } else { own.as_str() });
     let head = Head { title: &title, here: Place::List, live };
     let now_us = (desk.clock)();
-    Ok(Html(frame::page(&head, &above, &whole(&known, now_us)).into_string()))
+    let books = books::place(&gid, words::is_open(transaction));
+    let page = frame::page_with(&head, &above, &whole(&known, desk.trace_url.as_ref(), now_us), &books);
+    let mut response = Html(page.into_string()).into_response();
+    // A page that renews its main part does not show what stands above it.
+    let told = !visitor.done.is_empty() && !headers.contains_key("hx-request");
+    if let Some(cookie) = told.then(|| visitor::was_told(&own)).flatten() {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    Ok(response)
 }
 
 async fn read(api: &Api, gid: &str) -> Result<Known, Failure> {
     let gid = gid.to_owned();
-    let (mut one, mut two, mut three, mut four, mut five) =
-        (api.transactions(), api.transactions(), api.operations(), api.operations(), api.operations());
+    let (mut one, mut two, mut three, mut four) =
+        (api.transactions(), api.transactions(), api.operations(), api.operations());
     let first = GetHistoryRequest { gid: gid.clone(), from_seq: 0, page_size: EVENTS };
-    let view = three.coordinator_view(CoordinatorViewRequest { gid: gid.clone() });
-    let (transaction, history, view, why, payloads) = tokio::join!(
+    let (transaction, history, why, payloads) = tokio::join!(
         one.get(GetRequest { gid: gid.clone() }),
         two.get_history(first),
-        tokio::time::timeout(COORDINATOR_PATIENCE, view),
-        tokio::time::timeout(COORDINATOR_PATIENCE, four.explain(ExplainRequest { gid: gid.clone() })),
-        five.payloads(PayloadsRequest { gid: gid.clone() }),
+        tokio::time::timeout(COORDINATOR_PATIENCE, three.explain(ExplainRequest { gid: gid.clone() })),
+        four.payloads(PayloadsRequest { gid: gid.clone() }),
     );
     let (transaction, history) = (transaction?.into_inner(), history?.into_inner());
     Ok(Known {
         transaction,
         more: history.next_seq != 0,
         events: history.events,
-        coordinator: view.ok().and_then(Result::ok).map(tonic::Response::into_inner),
         why: why.ok().and_then(Result::ok).map(tonic::Response::into_inner),
         payloads: payloads?.into_inner().payloads,
     })
 }
 
-fn whole(known: &Known, now_us: i64) -> Markup {
+fn whole(known: &Known, traces: Option<&TraceUrl>, now_us: i64) -> Markup {
     let transaction = &known.transaction;
     html! {
-        (head(transaction, now_us))
+        (head(transaction, traces, now_us))
         (act::offers(transaction))
         @for need in &transaction.all_attention { (attention(transaction, need, now_us)) }
         @if let Some(why) = known.why.as_ref().filter(|_| words::is_open(transaction)) { (waiting(why, now_us)) }
@@ -103,15 +98,11 @@ fn whole(known: &Known, now_us: i64) -> Markup {
                 p { a.button href={ "/t/" (transaction.gid) "/history.json" } download { "History as JSON" } }
             }
         }
-        section aria-labelledby="h-books" {
-            h2 #h-books { "Coordinator's book beside ours" }
-            (coordinator::beside(transaction, known.coordinator.as_ref()))
-        }
         section aria-labelledby="h-carry" { h2 #h-carry { "Payloads" } (payloads(&known.payloads)) }
     }
 }
 
-fn head(transaction: &GlobalTransaction, now_us: i64) -> Markup {
+fn head(transaction: &GlobalTransaction, traces: Option<&TraceUrl>, now_us: i64) -> Markup {
     let GlobalTransaction { gid, definition, definition_version, caller, request_id, coordinator, .. } =
         transaction;
     let took = match transaction.finished_at.as_ref() {
@@ -134,6 +125,14 @@ fn head(transaction: &GlobalTransaction, now_us: i64) -> Markup {
             }
             dt { "Coordinator" } dd { (coordinator) }
             dt { "Request" } dd { code { (request_id) } }
+            @if !transaction.trace_id.is_empty() {
+                dt { "Trace" } dd {
+                    @match traces {
+                        Some(traces) => a href=(traces.of(&transaction.trace_id)) { code { (transaction.trace_id) } },
+                        None => code { (transaction.trace_id) },
+                    }
+                }
+            }
             @if let Some(run) = transaction.run.as_ref().filter(|run| run.continues > 0) {
                 dt { "Run" } dd { (run.number) ", goes on from " (run.from.join(", "))
                     @if !run.reason.is_empty() { ": " (run.reason) } }
@@ -154,12 +153,12 @@ fn attention(transaction: &GlobalTransaction, need: &Attention, now_us: i64) -> 
                 @if !need.branch_id.is_empty() { " at " (need.branch_id) " " (need.op) }
                 " for " (ago(need.since.as_ref(), now_us)) ": " (reason(&need.text)) }
             @if need.acknowledged_by.is_empty() {
-                p { "Nobody has said that they look after it. "
-                    a.button href={ "/t/" (transaction.gid) "/acknowledge?cause=" (words::in_address(&need.cause)) } { "I do" } }
+                p { "Nobody has said that they look after it." }
             } @else {
                 p { (need.owner) " looks after it, says " (need.acknowledged_by)
                     @if !need.note.is_empty() { ": " (need.note) } }
             }
+            (remedy::about(&transaction.gid, &need.cause, &remedy::at(&need.branch_id, &need.op)))
             @if !need.next_action.is_empty() {
                 p { "By itself: " (need.next_action) " " (moment(need.next_action_at.as_ref(), Form::Clock)) }
             }
@@ -211,22 +210,4 @@ fn payloads(payloads: &[Payload]) -> Markup {
 fn indented(json: &str) -> Option<String> {
     let value: serde_json::Value = serde_json::from_str(json).ok()?;
     serde_json::to_string_pretty(&value).ok()
-}
-
-/// The whole history as one JSON document.
-pub async fn history(State(desk): State<Arc<Desk>>, Path(gid): Path<String>) -> Result<Response, Failure> {
-    let mut client = desk.api.transactions();
-    let event = masking::message("amends.v1.Event");
-    let (mut events, mut from_seq) = (Vec::new(), 1);
-    while from_seq != 0 && events.len() < MOST_EVENTS {
-        let request = GetHistoryRequest { gid: gid.clone(), from_seq, page_size: EVENTS_AT_ONCE };
-        let page = client.get_history(request).await?.into_inner();
-        let json = |one: &Event| masking::json(event.as_ref()?, &one.encode_to_vec());
-        events.extend(page.events.iter().filter_map(json));
-        from_seq = page.next_seq;
-    }
-    let body = format!("{{\"gid\":\"{gid}\",\"events\":[\n{}\n]}}\n", events.join(",\n"));
-    let name = format!("attachment; filename=\"{gid}.json\"");
-    let kind = [(header::CONTENT_TYPE, "application/json".to_owned()), (header::CONTENT_DISPOSITION, name)];
-    Ok((kind, body).into_response())
 }

@@ -1,5 +1,5 @@
-//! What a form must bring back to prove that this process made it for this visitor: a signed text. The key lives as long
-//! as the process. Must not know what a form does.
+//! What a form must bring back to prove that an orchestrator of ours made it for this visitor: a signed text. All replicas
+//! have the same key, so that a form of one may be sent to another. Must not know what a form does.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
@@ -13,12 +13,10 @@ pub struct Tokens {
 }
 
 impl Tokens {
-    /// With a key that nobody else has.
-    ///
-    /// # Errors
-    /// Where the system gives no randomness.
-    pub fn new() -> Result<Self, getrandom::Error> {
-        Ok(Self { key: random()? })
+    /// With a key that only replicas of this orchestrator have.
+    #[must_use]
+    pub fn new(key: [u8; BYTES]) -> Self {
+        Self { key }
     }
 
     /// The token of a visitor's forms.
@@ -27,7 +25,7 @@ impl Tokens {
         hex::encode(self.mac(visitor).finalize().into_bytes())
     }
 
-    /// Whether this process made the token for this visitor. Takes as long for a wrong one as for a right one.
+    /// Whether the token was made for this visitor. Takes as long for a wrong one as for a right one.
     #[must_use]
     pub fn fits(&self, visitor: &str, token: &str) -> bool {
         hex::decode(token).is_ok_and(|token| self.mac(visitor).verify_slice(&token).is_ok())
@@ -59,11 +57,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_is_of_one_visitor_and_one_process() {
-        let (here, there) = (Tokens::new().unwrap(), Tokens::new().unwrap());
+    fn a_token_is_of_one_visitor_and_one_key() {
+        let (here, beside, there) = (Tokens::new([7; 32]), Tokens::new([7; 32]), Tokens::new([8; 32]));
         let (ann, bob) = (new_visitor().unwrap(), new_visitor().unwrap());
         let token = here.of(&ann);
-        assert!(here.fits(&ann, &token));
+        assert!(here.fits(&ann, &token) && beside.fits(&ann, &token));
         assert!(!here.fits(&bob, &token));
         assert!(!there.fits(&ann, &token));
         for wrong in ["", "zz", &token[1..], &token.replace(|c: char| c.is_ascii_digit(), "a")] {

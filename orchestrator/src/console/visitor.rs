@@ -1,4 +1,5 @@
-//! Who looks: a number of their own, which forms are bound to, and the name that they gave. Both live in cookies. The name
+//! Who looks: a number of their own, which forms are bound to, the name that they gave, and what they did a moment ago. All
+//! of it lives in cookies. The name
 //! proves nothing: until there is authentication it is only what is written into histories.
 
 use super::tokens::{self, Tokens};
@@ -13,6 +14,10 @@ const NUMBER: &str = "amends-visitor";
 const NAME: &str = "amends-name";
 /// A name is kept so long: a month.
 const NAME_LIFE_S: u32 = 30 * 86_400;
+/// Cookie of what was done a moment ago, for one page and one answer.
+const DONE: &str = "amends-done";
+/// It is told at once or not at all, in seconds.
+const DONE_LIFE_S: u32 = 60;
 /// Longest name, as of a caller.
 pub const MAX_NAME: usize = 64;
 
@@ -22,6 +27,8 @@ pub struct Visitor {
     number: String,
     /// As they named themselves; empty = not yet.
     pub name: String,
+    /// What they did a moment ago, if this is the first page since; empty = nothing.
+    pub done: String,
 }
 
 impl<S: Sync> FromRequestParts<S> for Visitor {
@@ -40,7 +47,8 @@ impl Visitor {
         let cookie = |name: &str| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| *value);
         let number = cookie(NUMBER).filter(|number| is_number(number)).unwrap_or_default();
         let name = cookie(NAME).filter(|name| is_name(name)).unwrap_or_default();
-        Self { number: number.to_owned(), name: name.to_owned() }
+        let done = cookie(DONE).unwrap_or_default();
+        Self { number: number.to_owned(), name: name.to_owned(), done: done.to_owned() }
     }
 
     /// The token for a form, and the cookie to be set if this visitor had no number.
@@ -56,7 +64,7 @@ impl Visitor {
         Ok((tokens.of(&number), HeaderValue::try_from(cookie).ok()))
     }
 
-    /// Whether a form was made by this process for this visitor.
+    /// Whether a form was made for this visitor.
     #[must_use]
     pub fn brought(&self, tokens: &Tokens, token: &str) -> bool {
         !self.number.is_empty() && tokens.fits(&self.number, token)
@@ -68,6 +76,19 @@ impl Visitor {
 pub fn remember(name: &str) -> Option<HeaderValue> {
     let cookie = format!("{NAME}={name}; Path=/; HttpOnly; SameSite=Lax; Max-Age={NAME_LIFE_S}");
     is_name(name).then(|| HeaderValue::try_from(cookie).ok()).flatten()
+}
+
+/// Keeps for the page at `path` what was done.
+#[must_use]
+pub fn to_be_told(path: &str, what: &str) -> Option<HeaderValue> {
+    let cookie = format!("{DONE}={what}; Path={path}; HttpOnly; SameSite=Lax; Max-Age={DONE_LIFE_S}");
+    HeaderValue::try_from(cookie).ok()
+}
+
+/// Forgets it: it was told.
+#[must_use]
+pub fn was_told(path: &str) -> Option<HeaderValue> {
+    HeaderValue::try_from(format!("{DONE}=; Path={path}; HttpOnly; SameSite=Lax; Max-Age=0")).ok()
 }
 
 fn is_number(text: &str) -> bool {

@@ -6,18 +6,20 @@ use super::{BranchView, Coordinator, CoordinatorError, CoordinatorStatus, DTM, R
 use crate::engine::HOLD_FORWARD;
 use crate::meters::{CoordinatorCall as Call, CoordinatorMeters, Said};
 use crate::plan::{Mode, Plan};
+use crate::trace;
 use amends_crash_points::{Place, around};
 use amends_dtm::Gid;
 use amends_dtm::client::{
     BranchStatus, DtmClient, DtmError, DtmStatus, SagaOrder, SagaRequest, SagaStep, TccBranch, TccRequest,
 };
 use amends_proto::amends::v1::RunRequest;
+use amends_serve::traces;
 use bytes::Bytes;
 use futures::FutureExt as _;
 use prost::Message as _;
 use std::collections::BTreeMap;
 use tokio::time::Instant;
-use tonic::Status;
+use tonic::{Code, Status};
 
 /// DTM's own poll: the backstop only, waking it is our job (design.md §2, Times).
 const RETRY_INTERVAL_S: u32 = 60;
@@ -62,7 +64,7 @@ impl DtmCoordinator {
             retry_interval_s: RETRY_INTERVAL_S,
             request_timeout_s: REQUEST_TIMEOUT_S,
             timeout_to_fail_s: 0,
-            headers: BTreeMap::new(),
+            headers: headers(plan),
         }
     }
 
@@ -72,7 +74,7 @@ impl DtmCoordinator {
             retry_interval_s: RETRY_INTERVAL_S,
             request_timeout_s: REQUEST_TIMEOUT_S,
             timeout_to_fail_s: TCC_TIMEOUT_TO_FAIL_S,
-            headers: BTreeMap::new(),
+            headers: headers(plan),
         }
     }
 
@@ -115,8 +117,9 @@ impl DtmCoordinator {
         Ok(())
     }
 
-    /// DTM answers an abort of a gid that it does not know with INTERNAL (dtm.md §2), and a connection that broke under an
-    /// abort it may have taken looks much the same: only what it says of the gid tells them apart.
+    /// DTM answers an abort of a gid that it does not know with INTERNAL (dtm.md §2), and so does a connection that broke
+    /// under an abort that it may have taken: only what it says of the gid tells them apart. Whatever else is no answer asks
+    /// for the abort again, not for another question to somebody who is away.
     async fn not_aborted(&self, gid: &Gid, answer: &Status) -> CoordinatorError {
         match around!(Place::DtmView, self.timed(Call::View, self.client.query(gid)).await) {
             Ok(None) => CoordinatorError::Refused("DTM does not know the gid".to_owned()),
@@ -139,6 +142,13 @@ fn order(plan: &Plan) -> SagaOrder {
     });
     let graph = SagaOrder::Graph(after.collect());
     if graph.fits() { graph } else { SagaOrder::Chain }
+}
+
+/// What DTM passes on with each call of the relay: where that stands in the trace. It comes of the plan alone, or a
+/// repeated request would be another one.
+fn headers(plan: &Plan) -> BTreeMap<String, String> {
+    let place = trace::of_plan(plan).map(|place| (traces::HEADER.to_owned(), place.to_string()));
+    place.into_iter().collect()
 }
 
 fn meaning(error: DtmError) -> CoordinatorError {
@@ -209,16 +219,13 @@ impl Coordinator for DtmCoordinator {
     fn abort<'a>(&'a self, plan: &'a Plan, reason: &'a str) -> Reply<'a, ()> {
         async move {
             let abort = self.timed(Call::Abort, self.client.abort(plan.gid(), reason));
-            match around!(Place::DtmAbort, abort.await) {
-                Err(DtmError::ReplyUnknown(status)) => Err(self.not_aborted(plan.gid(), &status).await),
-                answered @ (Ok(())
-                | Err(
-                    DtmError::Refused(_)
-                    | DtmError::InvalidRequest(_)
-                    | DtmError::NoAnswer(_)
-                    | DtmError::Protocol(_),
-                )) => answered.map_err(meaning),
+            let answered = around!(Place::DtmAbort, abort.await);
+            if let Err(DtmError::ReplyUnknown(status)) = &answered
+                && status.code() == Code::Internal
+            {
+                return Err(self.not_aborted(plan.gid(), status).await);
             }
+            answered.map_err(meaning)
         }
         .boxed()
     }
@@ -266,6 +273,9 @@ mod tests {
     use super::*;
     use crate::plan::samples;
     use amends_dtm::client::DtmEndpoints;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
     use tokio::io::AsyncReadExt as _;
     use tokio::net::TcpListener;
 
@@ -288,6 +298,39 @@ mod tests {
         let coordinator = DtmCoordinator::new(DtmClient::new(&endpoints).unwrap(), "127.0.0.1:1");
         let aborted = coordinator.abort(&samples::plan(Mode::Tcc, 2, None), "undo").await;
         assert!(matches!(aborted, Err(CoordinatorError::Unknown(_))), "{aborted:?}");
+    }
+
+    /// Takes connections and says nothing; counts them.
+    async fn hangs() -> (String, Arc<AtomicUsize>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (address, taken) = (listener.local_addr().unwrap().to_string(), Arc::<AtomicUsize>::default());
+        let count = Arc::clone(&taken);
+        tokio::spawn(async move {
+            let mut kept = Vec::new();
+            while let Ok((connection, _)) = listener.accept().await {
+                count.fetch_add(1, Ordering::SeqCst);
+                kept.push(connection);
+            }
+        });
+        (address, taken)
+    }
+
+    /// Nobody listens there any more.
+    async fn is_gone() -> String {
+        TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().to_string()
+    }
+
+    #[tokio::test]
+    async fn who_does_not_answer_an_abort_is_not_asked_a_second_question() {
+        let (http, asked) = hangs().await;
+        for grpc in [hangs().await.0, is_gone().await] {
+            let endpoints = DtmEndpoints { grpc, http: http.clone() };
+            let client = DtmClient::new(&endpoints).unwrap().with_deadline(Duration::from_millis(200));
+            let coordinator = DtmCoordinator::new(client, "127.0.0.1:1");
+            let aborted = coordinator.abort(&samples::plan(Mode::Tcc, 2, None), "undo").await;
+            assert!(matches!(aborted, Err(CoordinatorError::Unknown(_))), "{aborted:?}");
+            assert_eq!(asked.load(Ordering::SeqCst), 0, "{aborted:?}");
+        }
     }
 
     #[test]

@@ -53,28 +53,24 @@ impl Engine {
             Ok(Some(live)) => live,
             // Never ABORTED: the history may have been restored from a backup (design.md §2).
             Ok(None) => {
-                tracing::error!(
-                    gid = call.gid,
-                    op = call.op.as_str(),
-                    "the coordinator calls an unknown gid"
-                );
+                let (branch_id, op) = (call.branch_id.as_str(), call.op.as_str());
+                tracing::error!(gid = call.gid, branch_id, op, "the coordinator calls an unknown gid");
                 return Ok(Answer::InProgress);
             }
             Err(ReadError::Store(error)) => return Err(RelayError::Store(error)),
             Err(ReadError::Elsewhere { owner }) => return Err(RelayError::Elsewhere { owner }),
             Err(error @ (ReadError::Plan(_) | ReadError::Event(_))) => {
-                tracing::error!(gid = call.gid, %error, alarm = "UNREADABLE_HISTORY", "not answered");
+                let (branch_id, op) = (call.branch_id.as_str(), call.op.as_str());
+                let alarm = "UNREADABLE_HISTORY";
+                tracing::error!(gid = call.gid, branch_id, op, %error, alarm, "not answered");
                 return Ok(Answer::InProgress);
             }
         };
         let step = live.plan.step_of(&call.branch_id);
         let known = live.coordinator().calls() && call.plan_hash == live.plan.hash();
         let (Some(step), true) = (step, known) else {
-            tracing::error!(
-                gid = call.gid,
-                op = call.op.as_str(),
-                "the coordinator calls with a foreign plan"
-            );
+            let (branch_id, op) = (call.branch_id.as_str(), call.op.as_str());
+            tracing::error!(gid = call.gid, branch_id, op, "the coordinator calls with a foreign plan");
             return Ok(Answer::InProgress);
         };
         let answer = self.answer(&live, OpRef { step, op: call.op }).await?;
@@ -152,7 +148,8 @@ impl Engine {
         let view = match live.coordinator().view(&live.base().gid).await {
             Ok(view) => view,
             Err(error) => {
-                tracing::warn!(gid = live.base().gid, %error, "the coordinator cannot be consulted");
+                tracing::debug!(gid = live.base().gid, %error, "the coordinator cannot be consulted");
+                self.coordinator_is_away();
                 return Ok(false);
             }
         };
@@ -185,12 +182,6 @@ impl Engine {
         asked: OpRef,
         text: &'static str,
     ) -> Result<(), AppendError> {
-        tracing::error!(
-            gid = live.base().gid,
-            op = asked.op.as_str(),
-            text,
-            "the coordinator disagrees with history"
-        );
         let cause = "disagreement".to_owned();
         self.record(live, |state| {
             if state.attention.iter().any(|open| open.cause == cause) {

@@ -8,6 +8,8 @@ use super::live::Claim;
 use super::{Engine, Live};
 use crate::history::{Cause, Fact, Standing, State, Verdict};
 use crate::plan::Mode;
+use crate::trace;
+use amends_serve::traces;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -129,7 +131,9 @@ impl Engine {
             match live.claim(at) {
                 Claim::Run { at, ended } => {
                     let (engine, live) = (Arc::clone(self), Arc::clone(live));
-                    running.spawn(async move { engine.run_op(&live, at, ended).await });
+                    let place = trace::of_work(&live.plan);
+                    let run = async move { engine.run_op(&live, at, ended).await };
+                    running.spawn(traces::within(place, run));
                     begun = true;
                 }
                 Claim::Decided(Decision::Skip(at)) => {

@@ -50,6 +50,7 @@ impl Engine {
 
     /// Whoever brought it to its end may have died before the coordinator heard of that. How long ago is no question: the
     /// coordinator asks the more seldom the longer nobody answers. What is read is bounded, whatever the history holds.
+    /// Of several replicas the eldest does it, at its start and whenever another is gone.
     pub(super) fn tell_what_ended_shortly_before(self: &Arc<Self>) {
         let engine = Arc::clone(self);
         tokio::spawn(async move {
@@ -72,7 +73,8 @@ impl Engine {
     async fn ended_shortly_before(&self) -> Result<Vec<String>, sea_orm::DbErr> {
         let reader = &self.history().reader;
         let name = self.coordinators().remote().name();
-        let mut gids = reader.newest_ended(&reader.scope().await?, name, AMONG).await?;
+        let Some(orphaned) = reader.orphaned().await? else { return Ok(Vec::new()) };
+        let mut gids = reader.newest_ended(&orphaned, name, AMONG).await?;
         gids.truncate(ASKED);
         Ok(gids)
     }

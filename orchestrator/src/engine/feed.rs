@@ -1,6 +1,7 @@
-//! Hands the events of each commit of one gid to those who watch it, from memory, so that nobody polls the store.
-//! Costs nothing while nobody watches. Must not know the store, nor who watches.
+//! Hands the events of each commit of one gid to those who watch it, from memory, so that nobody polls the store, and to
+//! the log. Costs nothing while nobody watches and the log wants none. Must not know the store, nor who watches.
 
+use super::journal;
 use crate::history::entity::event;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use tokio::sync::broadcast;
@@ -10,6 +11,13 @@ const BACKLOG: usize = 16;
 
 /// The events of one commit, shared by all who watch; `None` = the store has them, and only the store.
 pub type News = Option<Arc<[event::Model]>>;
+
+/// What is told of a commit once it is made.
+#[derive(Debug, Default)]
+pub struct Told {
+    news: News,
+    lines: Vec<event::Model>,
+}
 
 /// What the newest commits of one gid held. Lives as long as somebody listens.
 #[derive(Debug, Default)]
@@ -33,17 +41,18 @@ impl Feed {
         Subscription { heard: open.subscribe(), _open: open }
     }
 
-    /// A copy of events that are about to be committed; `None` while nobody listens.
+    /// A copy of events that are about to be committed, as far as anybody listens.
     #[must_use]
-    pub fn copy(&self, events: &[event::Model]) -> News {
-        self.sender().map(|_| Arc::from(events))
+    pub fn copy(&self, events: &[event::Model]) -> Told {
+        Told { news: self.sender().map(|_| Arc::from(events)), lines: journal::heard(events) }
     }
 
     /// Tells what was committed. Who began to listen after the copy was (not) made hears that the store has it.
-    pub fn tell(&self, news: News) {
+    pub fn tell(&self, told: Told) {
+        journal::write(&told.lines);
         if let Some(sender) = self.sender() {
             // Whoever listened last may be gone in this moment: then nobody is to be told.
-            let _ = sender.send(news);
+            let _ = sender.send(told.news);
         }
     }
 
@@ -64,25 +73,13 @@ mod tests {
     use super::*;
 
     fn event(seq: i64) -> event::Model {
-        event::Model {
-            gid: "g".into(),
-            seq,
-            time_us: 0,
-            kind: "started".into(),
-            branch_id: String::new(),
-            op: String::new(),
-            attempt: 0,
-            code: String::new(),
-            reason: String::new(),
-            build_id: String::new(),
-            detail: String::new(),
-        }
+        event::Model { seq, ..journal::tests::event("started", "") }
     }
 
     #[tokio::test]
     async fn all_who_listen_share_one_copy() {
         let feed = Feed::default();
-        assert!(feed.copy(&[event(1)]).is_none(), "nobody listens, nothing is copied");
+        assert!(feed.copy(&[event(1)]).news.is_none(), "nobody listens, nothing is copied");
         let (mut one, mut two) = (feed.subscribe(), feed.subscribe());
         feed.tell(feed.copy(&[event(1), event(2)]));
         let (one, two) = (one.next().await.unwrap(), two.next().await.unwrap());
@@ -117,9 +114,9 @@ mod tests {
         let feed = Feed::default();
         let (one, two) = (feed.subscribe(), feed.subscribe());
         drop(one);
-        assert!(feed.copy(&[event(1)]).is_some());
+        assert!(feed.copy(&[event(1)]).news.is_some());
         drop(two);
         assert!(feed.sender().is_none());
-        assert!(feed.copy(&[event(1)]).is_none());
+        assert!(feed.copy(&[event(1)]).news.is_none());
     }
 }

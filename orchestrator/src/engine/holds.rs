@@ -5,6 +5,7 @@
 use super::{Engine, Live, Scope};
 use crate::history::{Act, Deadlines, Held, Hold, HoldTable, Paused, State};
 use crate::plan::StepIndex;
+use amends_serve::outage::Outage;
 use sea_orm::DbErr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -187,11 +188,10 @@ impl Engine {
     /// Keeps what this process knows of the holds new: others may change them, and a look may fail. Ends with the
     /// process.
     pub async fn follow_holds(self: Arc<Self>) {
+        let mut outage = Outage::of("the holds cannot be read");
         loop {
             tokio::time::sleep(LOOK).await;
-            if let Err(error) = self.look_at_holds().await {
-                tracing::warn!(%error, "the holds cannot be read");
-            }
+            outage.note(&self.look_at_holds().await);
         }
     }
 

@@ -3,7 +3,7 @@
 //! Must not know what coordinators do, nor lanes or the API.
 
 use super::decide::{Decision, decide, next_ops};
-use super::feed::{Feed, News, Subscription};
+use super::feed::{Feed, Subscription, Told};
 use super::silence::Silence;
 use super::waits::Waits;
 use crate::attention;
@@ -317,11 +317,11 @@ impl Live {
         now_us: i64,
     ) -> Result<Arc<State>, AppendError> {
         let (after, events, needs) = self.extend(before, facts, now_us);
-        let news = self.feed.copy(&events);
+        let told = self.feed.copy(&events);
         let append = Append { needs, ..self.to_append(before, &after, events, None) };
         let appended = writer.append(append).await;
         self.stale.store(matches!(appended, Err(AppendError::Store(_))), Ordering::SeqCst);
-        appended.map(|()| self.publish(after, news))
+        appended.map(|()| self.publish(after, told))
     }
 
     /// After a failed commit nobody knows what the store holds: it is read again before anything is added.
@@ -329,7 +329,7 @@ impl Live {
         if self.stale.load(Ordering::SeqCst) {
             let loaded = history.reader.load(&self.base.gid).await;
             match loaded.map_err(|error| AppendError::Store(error.to_string()))? {
-                Some(loaded) => drop(self.publish(loaded.state, None)),
+                Some(loaded) => drop(self.publish(loaded.state, Told::default())),
                 None => return Err(AppendError::Store("the history has lost this gid".to_owned())),
             }
             self.stale.store(false, Ordering::SeqCst);
@@ -349,9 +349,9 @@ impl Live {
     ) -> Result<(), AppendError> {
         let before = self.state();
         let (after, events, _) = self.extend(&before, [Fact::Started.into()], now_us);
-        let news = self.feed.copy(&events);
+        let told = self.feed.copy(&events);
         writer.append(self.to_append(&before, &after, events, Some(new))).await?;
-        self.publish(after, news);
+        self.publish(after, told);
         Ok(())
     }
 
@@ -424,12 +424,12 @@ impl Live {
         Append { events, row, new, needs: None }
     }
 
-    fn publish(&self, after: State, news: News) -> Arc<State> {
+    fn publish(&self, after: State, told: Told) -> Arc<State> {
         let seq = after.last_seq;
         let after = Arc::new(after);
         *lock(&self.state) = Arc::clone(&after);
         self.changed.send_replace(seq);
-        self.feed.tell(news);
+        self.feed.tell(told);
         after
     }
 

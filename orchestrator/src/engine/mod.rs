@@ -12,6 +12,7 @@ mod drive;
 mod endings;
 mod feed;
 mod holds;
+mod journal;
 mod lanes;
 mod live;
 #[cfg(test)]
@@ -26,13 +27,13 @@ mod wire;
 
 pub use acts::{ActError, Seen};
 pub use answer::{RelayCall, RelayError};
-pub use auditor::{AuditSettings, Auditor, DISAGREEMENT, Progress};
+pub use auditor::{AuditSettings, Auditor, DISAGREEMENT, Difference, Glance, Progress, Told, glance};
 pub use decide::{Answer, Decision, InFlight, decide, next_ops};
 pub use feed::Subscription;
 pub use holds::{HeldBack, Holds};
 pub use lanes::{
-    AddressError, Hindrance, Lane, LaneBook, LaneChange, LaneError, LaneSettings, LaneView, Lanes, Phase,
-    Reset, SettingsError,
+    AddressError, Answered, Hindrance, Lane, LaneBook, LaneChange, LaneError, LaneSettings, LaneView, Lanes,
+    Phase, Reset, SettingsError,
 };
 pub use live::{Happened, Live};
 pub use op::{Done, Judgement, Limit, Retry};
@@ -44,6 +45,7 @@ use crate::history::{Act, AppendError, Cause, Fact, History, Loaded, NewTransact
 use crate::meters;
 use crate::plan::{Mode, Plan};
 use crate::replica::Tenure;
+use crate::trace;
 use amends_crash_points::{Place, around};
 use amends_dtm::plan_mac::PlanMacKey;
 use cache::Cache;
@@ -299,6 +301,7 @@ impl Engine {
             let took = state.finished_us.saturating_sub(base.created_at_us);
             let took = Duration::from_micros(u64::try_from(took).unwrap_or(0));
             meters::ended(&base.definition, live.plan.mode(), state.status(), took);
+            trace::ended(&live.plan, &state, &base.coordinator);
         }
     }
 

@@ -7,6 +7,7 @@ use super::{Engine, Live};
 use crate::coordinator::{CoordinatorError, CoordinatorStatus};
 use crate::history::{Cause, READ_AT_ONCE, ReadError, State, Verdict};
 use crate::plan::{Mode, OpRef};
+use crate::replica::Left;
 use amends_dtm::Op;
 use futures::StreamExt as _;
 use std::sync::Arc;
@@ -49,20 +50,26 @@ impl Engine {
         Ok(open.len())
     }
 
-    /// Takes up what was taken over from other replicas, until nothing more can come.
-    pub async fn adopt(self: Arc<Self>, mut adopted: mpsc::Receiver<Vec<String>>) {
-        while let Some(gids) = adopted.recv().await {
-            let each = |gid: String| {
-                let engine = Arc::clone(&self);
-                async move {
-                    if let Some(live) = engine.find_patiently(&gid).await {
-                        engine.hasten(&live);
-                    }
-                }
-            };
-            futures::stream::iter(gids).for_each_concurrent(ADOPTED_AT_ONCE, each).await;
-            self.tell_what_ended_shortly_before();
+    /// Goes on with what other replicas leave behind, until nothing more can come.
+    pub async fn inherit(self: Arc<Self>, mut left: mpsc::Receiver<Left>) {
+        while let Some(left) = left.recv().await {
+            match left {
+                Left::Open(gids) => self.take_up_all(gids).await,
+                Left::Ended => self.tell_what_ended_shortly_before(),
+            }
         }
+    }
+
+    async fn take_up_all(self: &Arc<Self>, gids: Vec<String>) {
+        let each = |gid: String| {
+            let engine = Arc::clone(self);
+            async move {
+                if let Some(live) = engine.find_patiently(&gid).await {
+                    engine.hasten(&live);
+                }
+            }
+        };
+        futures::stream::iter(gids).for_each_concurrent(ADOPTED_AT_ONCE, each).await;
     }
 
     /// The replica that had it may have been suspended while participants were at its calls. They end by the deadline
@@ -237,8 +244,13 @@ impl Engine {
                 Ok(())
             }
         };
-        if let Err(error) = done {
-            tracing::warn!(gid = live.base().gid, %error, "the coordinator did not go on");
+        match done {
+            Ok(()) => {}
+            // That it is away is told once for all.
+            Err(CoordinatorError::Unknown(_)) => self.coordinator_is_away(),
+            Err(error @ CoordinatorError::Refused(_)) => {
+                tracing::warn!(gid = live.base().gid, %error, "the coordinator did not go on");
+            }
         }
     }
 

@@ -43,7 +43,7 @@ impl Engine {
                 // It is past that already: the silence watch finds out where it stands.
                 Err(CoordinatorError::Refused(_)) => return true,
                 Err(error @ CoordinatorError::Unknown(_)) => {
-                    tracing::warn!(gid = live.base().gid, %error, "not registered yet");
+                    tracing::debug!(gid = live.base().gid, %error, "not registered yet");
                     self.coordinator_is_away();
                     let ended = live.until(|state| state.end.is_some());
                     let _ = tokio::time::timeout(AWAY_RETRY, ended).await;
@@ -113,8 +113,11 @@ impl Engine {
     pub(super) async fn carry_abort(self: &Arc<Self>, live: &Arc<Live>) {
         let reason = live.state().cause().map(|cause| format!("{}: {}", cause.name(), cause.text()));
         let reason = reason.unwrap_or_default();
+        let mut turn = None;
         loop {
-            match live.coordinator().abort(&live.plan, &reason).await {
+            let told = live.coordinator().abort(&live.plan, &reason).await;
+            drop(turn.take());
+            match told {
                 Ok(()) => break,
                 // It is over there, or was never there: what history lacks is driven from here.
                 Err(CoordinatorError::Refused(text)) => {
@@ -124,6 +127,8 @@ impl Engine {
                 Err(CoordinatorError::Unknown(_)) => {
                     self.coordinator_is_away();
                     tokio::time::sleep(AWAY_RETRY).await;
+                    // While it hangs, and when it is back, not all of them call at once.
+                    turn = self.turn().await;
                 }
             }
         }
@@ -148,8 +153,10 @@ impl Engine {
         // A former owner that is gone has sent nothing for longer than that already.
         let silent = self.tenure().owner_is_gone(&live.base().gid);
         let patience = Instant::now() + if silent { Duration::ZERO } else { SETTLE };
+        let mut turn = None;
         loop {
             let status = self.status_of(live).await;
+            drop(turn.take());
             match status {
                 Some(Some(CoordinatorStatus::Submitted | CoordinatorStatus::Succeed)) => {
                     self.record_patiently(live, |_| vec![Fact::Committed]).await;
@@ -176,6 +183,9 @@ impl Engine {
                 Some(Some(CoordinatorStatus::Prepared)) | None => {}
             }
             tokio::time::sleep(SETTLE_LOOK).await;
+            if status.is_none() {
+                turn = self.turn().await;
+            }
         }
     }
 

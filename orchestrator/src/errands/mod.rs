@@ -6,6 +6,7 @@
 
 mod preview;
 mod turns;
+mod under_way;
 
 pub use preview::{MOST, Preview, TooMany, preview};
 
@@ -17,11 +18,14 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use turns::{Ended, Turns};
+use under_way::UnderWay;
 
 /// Items looked up at once.
 const AT_ONCE: u64 = 100;
 /// A turn of one errand; then it is the turn of others that wait.
 const TURN: Duration = Duration::from_secs(5);
+/// Longest wait for one item: an act that hangs goes on by itself, and the errand with its other items.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Between two looks for what another replica's caller asked for.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -71,6 +75,7 @@ pub struct Errands {
     engine: Arc<Engine>,
     book: ErrandBook,
     new: Arc<Notify>,
+    under_way: Arc<UnderWay>,
 }
 
 impl Errands {
@@ -78,7 +83,7 @@ impl Errands {
     #[must_use]
     pub fn new(engine: Arc<Engine>) -> Self {
         let book = engine.history().reader.errands();
-        Self { engine, book, new: Arc::default() }
+        Self { engine, book, new: Arc::default(), under_way: Arc::default() }
     }
 
     /// The engine.
@@ -96,7 +101,7 @@ impl Errands {
     /// Makes an errand durable; it begins at once.
     ///
     /// # Errors
-    /// Nothing is stored then.
+    /// Nothing is stored then, but where the store went away in between: that may be so or not.
     pub async fn begin(&self, errand: Errand, gids: &[String]) -> Result<(), DbErr> {
         self.book.create(errand, gids).await?;
         self.new.notify_one();
@@ -165,7 +170,8 @@ impl Errands {
 
     /// Acts on one item, and keeps the errand's rate; false = it stays pending.
     async fn settle(&self, errand: &Errand, item: ErrandItem) -> Result<bool, DbErr> {
-        let (state, message) = match self.act(errand, &item.gid).await {
+        let acted = tokio::time::timeout(PATIENCE, self.act(errand, &item.gid)).await;
+        let (state, message) = match acted.unwrap_or(Outcome::Later) {
             Outcome::Done => ("done", String::new()),
             Outcome::Refused(why) => ("refused", bounded(&why)),
             Outcome::Later => return Ok(false),
@@ -178,6 +184,9 @@ impl Errands {
     }
 
     async fn act(&self, errand: &Errand, gid: &str) -> Outcome {
+        let reference = format!("bulk {}", errand.id);
+        // What nobody waited for any more may be recorded at any moment: it must not be done a second time.
+        let Some(alone) = UnderWay::begin(&self.under_way, &reference, gid) else { return Outcome::Later };
         let live = match self.engine.find(gid).await {
             Ok(Some(live)) => live,
             Ok(None) => return Outcome::Refused("GID_NOT_FOUND|it is gone".to_owned()),
@@ -189,7 +198,6 @@ impl Errands {
         let Some(deed) = Deed::ALL.into_iter().find(|deed| deed.name() == errand.act) else {
             return Outcome::Refused("another version asked for it".to_owned());
         };
-        let reference = format!("bulk {}", errand.id);
         match self.is_recorded(gid, &reference).await {
             Ok(true) => return Outcome::Done,
             Ok(false) => {}
@@ -201,7 +209,11 @@ impl Errands {
         let act = Act { reference, ..Act::of(&errand.subject, &errand.reason) };
         let engine = Arc::clone(&self.engine);
         // Acts must not be dropped half-way.
-        let acted = tokio::spawn(async move { carry_out(&engine, &live, deed, &act).await });
+        let acted = tokio::spawn(async move {
+            let outcome = carry_out(&engine, &live, deed, &act).await;
+            drop(alone);
+            outcome
+        });
         acted.await.unwrap_or(Outcome::Later)
     }
 

@@ -205,14 +205,11 @@ impl FlatFact {
     }
 }
 
-/// Cuts a text to [`MAX_REASON_BYTES`] at a character's border. NUL, which no text of PostgreSQL can hold, is left out.
+/// Cuts a text to [`MAX_REASON_BYTES`] at a character's border. Control characters become blanks: participants say what they
+/// like, terminals do what such characters say, and no text of PostgreSQL can hold a NUL.
 #[must_use]
 pub fn bounded(text: &str) -> String {
-    let mut end = text.len().min(MAX_REASON_BYTES);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    text[..end].replace('\0', "")
+    text[..text.floor_char_boundary(MAX_REASON_BYTES)].replace(char::is_control, " ")
 }
 
 impl From<&Fact> for FlatFact {
@@ -406,5 +403,13 @@ mod tests {
         let long = "é".repeat(200);
         assert_eq!(bounded(&long).len(), 256);
         assert!(bounded(&format!("x{long}")).len() <= 256);
+    }
+
+    #[test]
+    fn reasons_steer_no_terminal() {
+        let said = "GONE|\u{1b}]52;c;cm0gLXJm\u{7}\u{1b}[2J a\0b\r\n\u{9b}31m\u{7f} é✓";
+        assert_eq!(bounded(said), "GONE| ]52;c;cm0gLXJm  [2J a b   31m  é✓");
+        let flat = FlatFact::from(&Fact::UndoDecided(Cause::Refused(said.to_owned())));
+        assert_eq!(flat.reason, format!("refused:{}", bounded(said)));
     }
 }

@@ -78,11 +78,11 @@ impl Purger {
     }
 
     /// Takes those out that have ended, need nobody, and have no event behind the one that is named with their gid; others
-    /// stay as they are. Tells how many are out.
+    /// stay as they are. Tells which are out.
     ///
     /// # Errors
     /// Nothing was changed then.
-    pub async fn purge(&self, known: &[(String, i64)]) -> Result<u64, DbErr> {
+    pub async fn purge(&self, known: &[(String, i64)]) -> Result<Vec<String>, DbErr> {
         let transaction = self.store.begin().await?;
         let gids = known.iter().map(|(gid, _)| gid.as_str());
         let ended = global_transaction::Entity::find()
@@ -106,7 +106,7 @@ impl Purger {
         let rows = global_transaction::Entity::delete_many();
         rows.filter(global_transaction::Column::Gid.is_in(of())).exec(&transaction).await?;
         around!(Place::Purge, transaction.commit().await)?;
-        Ok(ended.len() as u64)
+        Ok(ended)
     }
 }
 

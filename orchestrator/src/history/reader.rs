@@ -186,6 +186,14 @@ impl HistoryReader {
         Ok(Scope::among(&self.replica, alive))
     }
 
+    /// What no process has any more that is there now; `None` = others look after that.
+    ///
+    /// # Errors
+    /// Where the store is away.
+    pub async fn orphaned(&self) -> Result<Option<Scope>, DbErr> {
+        Ok(self.scope().await?.orphaned_of(&self.replica))
+    }
+
     /// Gids of those in `scope` that have ended, behind `after` and before `until`, oldest first.
     ///
     /// # Errors

@@ -28,6 +28,20 @@ impl Scope {
         }
     }
 
+    /// What is left of the scope of `replica` without what it has itself: that of replicas that are gone. `None` = an elder
+    /// one looks after it.
+    pub(super) fn orphaned_of(self, replica: &str) -> Option<Self> {
+        match self {
+            // Whatever is there was begun by an earlier process, or is in this one's memory.
+            Self::All => Some(Self::All),
+            Self::Owned(_) => None,
+            Self::NotOf(mut others) => {
+                others.push(replica.to_owned());
+                Some(Self::NotOf(others))
+            }
+        }
+    }
+
     /// Whether what this replica has, or had, is among them.
     pub(super) fn has(&self, owner: &str) -> bool {
         match self {
@@ -61,5 +75,8 @@ mod tests {
         assert!(eldest.has("a") && eldest.has("gone") && !eldest.has("b") && Scope::All.has("b"));
         let youngest = Scope::among("c", alive());
         assert!(youngest.has("c") && !youngest.has("gone") && !youngest.has("a"));
+        let orphaned = eldest.orphaned_of("a").unwrap();
+        assert!(orphaned.has("gone") && !orphaned.has("a") && !orphaned.has("b"));
+        assert_eq!((youngest.orphaned_of("c"), Scope::All.orphaned_of("")), (None, Some(Scope::All)));
     }
 }

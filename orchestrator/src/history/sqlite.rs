@@ -6,6 +6,7 @@ use super::shapes::Stored;
 use super::writer::{Append, AppendError, Conflict, Done, MAX_BATCH, Needs, NewTransaction, Reuse, Waiting};
 use crate::meters;
 use amends_crash_points::{Place, around};
+use amends_serve::outage::Outage;
 use amends_serve::store::LOCK_WAIT;
 use rusqlite::{
     CachedStatement, Connection, ErrorCode, OpenFlags, OptionalExtension as _, Row, Transaction,
@@ -45,7 +46,12 @@ const NEW_NOTICE: &str = "INSERT INTO notice (gid, cause, seq, time_us, body, at
 
 /// Writes what comes through the queue until its last sender is gone.
 pub(super) fn write(path: PathBuf, mut queue: mpsc::Receiver<Waiting>) {
-    let mut ledger = Ledger { path, connection: None, shapes: Stored::default() };
+    let mut ledger = Ledger {
+        path,
+        connection: None,
+        shapes: Stored::default(),
+        outage: Outage::of("history did not commit"),
+    };
     let mut batch = Vec::with_capacity(MAX_BATCH);
     while queue.blocking_recv_many(&mut batch, MAX_BATCH) > 0 {
         let (appends, waiting): (Vec<Append>, Vec<Done>) = batch.drain(..).unzip();
@@ -58,12 +64,14 @@ struct Ledger {
     path: PathBuf,
     connection: Option<Connection>,
     shapes: Stored,
+    outage: Outage,
 }
 
 impl Ledger {
     fn settle(&mut self, appends: &[Append], waiting: Vec<Done>) {
         match self.commit(appends) {
             Ok(conflicts) => {
+                self.outage.over();
                 for (conflict, done) in conflicts.into_iter().zip(waiting) {
                     // Whoever no longer waits reads the store again.
                     let _ = done.send(conflict.map_or(Ok(()), |found| Err(AppendError::Conflict(found))));
@@ -71,13 +79,12 @@ impl Ledger {
             }
             // One bad append must not take its neighbours down; but where the file is at fault, each would wait for the same.
             Err(error) if appends.len() > 1 && is_refusal(&error) => {
-                tracing::error!(%error, appends = appends.len(), "history did not commit");
                 for (append, done) in appends.iter().zip(waiting) {
                     self.settle(std::slice::from_ref(append), vec![done]);
                 }
             }
             Err(error) => {
-                tracing::error!(%error, appends = appends.len(), "history did not commit");
+                self.outage.met(&error);
                 for done in waiting {
                     let _ = done.send(Err(AppendError::Store(error.to_string())));
                 }

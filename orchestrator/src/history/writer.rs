@@ -6,6 +6,7 @@ use super::entity::{attention, event, global_transaction, notice};
 use super::pulse::{Beat, Pulse};
 use super::sqlite;
 use crate::meters;
+use amends_serve::outage::Outage;
 use amends_serve::store::{Store, is_away};
 use sea_orm::DbErr;
 use std::path::Path;
@@ -167,15 +168,17 @@ impl HistoryWriter {
 /// Whoever waits is told [`AppendError::Closed`] when this ends, by the drop of the other end.
 async fn write(committer: Committer, mut queue: mpsc::Receiver<Waiting>) {
     let mut batch = Vec::with_capacity(MAX_BATCH);
+    let mut outage = Outage::of("the history store is away");
     while queue.recv_many(&mut batch, MAX_BATCH).await > 0 {
         let (appends, waiting): (Vec<Append>, Vec<Done>) = batch.drain(..).unzip();
         match settle(&committer, &appends, waiting).await {
-            Ok(()) => {}
+            Ok(()) => outage.over(),
             Err(Stop::Fenced) => {
                 tracing::error!("this replica was fenced: its history is written by another now");
                 return;
             }
             Err(Stop::Away(error)) => {
+                outage.met(&error);
                 // Whoever queued meanwhile would wait as long for the same.
                 while let Ok((_, done)) = queue.try_recv() {
                     give_up(vec![done], &error);
@@ -198,7 +201,6 @@ async fn settle(committer: &Committer, appends: &[Append], waiting: Vec<Done>) -
         Ok(committed) => answer(waiting, &committed),
         Err(Refusal::Fenced) => return Err(Stop::Fenced),
         Err(Refusal::Store(error)) if is_away(&error) => {
-            tracing::error!(%error, appends = waiting.len(), "the history store is away");
             give_up(waiting, &error);
             return Err(Stop::Away(error));
         }

@@ -4,8 +4,10 @@
 use super::lease::{BEAT, BEAT_AGAIN};
 use super::table::{Adopted, Table};
 use super::tenure::{Former, Tenure};
+use amends_serve::outage::Outage;
 use amends_serve::store::is_locked;
 use sea_orm::DbErr;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
@@ -16,10 +18,12 @@ const LOOK: Duration = Duration::from_millis(250);
 
 /// Renews the lease until the database says that it was taken, or the process ends.
 pub(super) async fn keep(table: Table, tenure: Tenure) {
+    let mut outage = Outage::of("the lease cannot be renewed");
     loop {
         let asked = Instant::now();
         let wait = match tokio::time::timeout(BEAT, table.renew()).await {
             Ok(Ok(true)) => {
+                outage.over();
                 tenure.renew(asked);
                 BEAT
             }
@@ -28,16 +32,25 @@ pub(super) async fn keep(table: Table, tenure: Tenure) {
                 return tenure.end();
             }
             Ok(Err(error)) => {
-                tracing::warn!(%error, "the lease was not renewed");
+                outage.met(&error);
                 BEAT_AGAIN
             }
-            Err(_) => {
-                tracing::warn!("the lease was not renewed in time");
+            Err(late) => {
+                outage.met(&late);
                 BEAT_AGAIN
             }
         };
         tokio::time::sleep_until(asked + wait).await;
     }
+}
+
+/// What other replicas left behind.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Left {
+    /// These were open, and are this one's now.
+    Open(Vec<String>),
+    /// One of them, at least, is there no more. What it had ended is nobody's to tell of.
+    Ended,
 }
 
 /// Takes over what expired replicas had.
@@ -53,18 +66,29 @@ impl TakeOver {
         Self { table, tenure, wanted }
     }
 
-    /// Looks for orphans until the process ends; sends the gids that it adopted.
-    pub(super) async fn watch(self, adopted: mpsc::Sender<Vec<String>>) {
+    /// Looks for orphans until the process ends, and for those of the `alive` that are so no more, whoever fenced them:
+    /// most leave nothing open.
+    pub(super) async fn watch(self, mut alive: BTreeSet<String>, left: mpsc::Sender<Left>) {
         loop {
             let _ = tokio::time::timeout(LOOK, self.wanted.notified()).await;
+            let mut found = Vec::new();
             match self.once().await {
                 Ok(gids) if gids.is_empty() => {}
-                Ok(gids) => {
-                    if adopted.send(gids).await.is_err() {
-                        return;
-                    }
-                }
+                Ok(gids) => found.push(Left::Open(gids)),
                 Err(error) => tracing::warn!(%error, "nothing could be taken over"),
+            }
+            match self.table.alive().await {
+                Ok(now) if alive.is_subset(&now) => alive = now,
+                Ok(now) => {
+                    alive = now;
+                    found.push(Left::Ended);
+                }
+                Err(error) => tracing::warn!(%error, "who is alive is not known"),
+            }
+            for found in found {
+                if left.send(found).await.is_err() {
+                    return;
+                }
             }
         }
     }

@@ -16,6 +16,7 @@ mod table;
 mod tenure;
 
 pub use forward::{Forwarding, ask};
+pub use keeper::Left;
 pub use peers::{Door, Peers};
 pub use seat::{Seat, new_replica};
 pub use table::Addresses;

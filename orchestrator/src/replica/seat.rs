@@ -1,6 +1,6 @@
 //! The place of this process among the replicas: taken before recovery, given up at the end. A table of contents.
 
-use super::keeper::{TakeOver, keep};
+use super::keeper::{Left, TakeOver, keep};
 use super::peers::Peers;
 use super::table::{Addresses, Table, session_of};
 use super::tenure::Tenure;
@@ -11,8 +11,8 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-/// Adoptions that may wait for the engine.
-const ADOPTIONS: usize = 16;
+/// So much of what others left may wait for the engine.
+const LEFT: usize = 16;
 
 /// This process as one of the orchestrators on a history.
 pub struct Seat {
@@ -25,7 +25,7 @@ pub struct Seat {
 struct Among {
     table: Table,
     peers: Arc<Peers>,
-    adopted: Option<mpsc::Receiver<Vec<String>>>,
+    left: Option<mpsc::Receiver<Left>>,
     _tasks: JoinSet<()>,
 }
 
@@ -58,10 +58,12 @@ impl Seat {
         tasks.spawn(keep(table.clone(), tenure.clone()));
         let take_over = TakeOver::new(table.clone(), tenure.clone(), Arc::clone(&wanted));
         take_over.once().await?;
-        let (send, adopted) = mpsc::channel(ADOPTIONS);
-        tasks.spawn(take_over.watch(send));
+        // Before recovery, which looks after whoever is gone by then.
+        let alive = table.alive().await?;
+        let (send, left) = mpsc::channel(LEFT);
+        tasks.spawn(take_over.watch(alive, send));
         let peers = Arc::new(Peers::new(table.clone(), wanted));
-        let among = Among { table, peers, adopted: Some(adopted), _tasks: tasks };
+        let among = Among { table, peers, left: Some(left), _tasks: tasks };
         Ok(Self { tenure, among: Some(among) })
     }
 
@@ -71,9 +73,9 @@ impl Seat {
         self.among.as_ref().map(|among| Arc::clone(&among.peers))
     }
 
-    /// Gids that were taken over, to be taken up; `None` = nobody is there to take over from.
-    pub fn adopted(&mut self) -> Option<mpsc::Receiver<Vec<String>>> {
-        self.among.as_mut().and_then(|among| among.adopted.take())
+    /// What others leave behind, from now on; `None` = there are no others.
+    pub fn left_behind(&mut self) -> Option<mpsc::Receiver<Left>> {
+        self.among.as_mut().and_then(|among| among.left.take())
     }
 
     /// The history as this one reads and writes it.

@@ -2,6 +2,7 @@
 
 use super::lease::LIFE;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, Statement, Value};
+use std::collections::BTreeSet;
 
 /// Unix microseconds, now.
 const NOW: &str = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
@@ -89,6 +90,13 @@ impl Table {
         let row = self.store.reader().query_one_raw(statement(&sql, [id.into()])).await?;
         row.map(|row| Ok(Addresses { relay: row.try_get_by_index(0)?, api: row.try_get_by_index(1)? }))
             .transpose()
+    }
+
+    /// All that are not fenced, this one too.
+    pub(super) async fn alive(&self) -> Result<BTreeSet<String>, DbErr> {
+        let sql = statement("SELECT id FROM replica WHERE NOT fenced", []);
+        let rows = self.store.reader().query_all_raw(sql).await?;
+        rows.iter().map(|row| row.try_get_by_index(0)).collect()
     }
 
     /// Whether anything is there to be taken over.

@@ -8,8 +8,8 @@ use amends_dtm::Gid;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-const WHOLE: &str = ".jsonl.gz";
-const PENDING: &str = ".jsonl.gz.pending";
+pub(super) const WHOLE: &str = ".jsonl.gz";
+pub(super) const PENDING: &str = ".jsonl.gz.pending";
 const DRAFT: &str = ".draft";
 /// A draft is forgotten after this time: nobody writes for so long, and another's may be under way.
 const FORGOTTEN: Duration = Duration::from_secs(3_600);
@@ -42,11 +42,23 @@ pub enum ArchiveError {
 /// A file whose global transactions may still be in the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pending {
-    path: PathBuf,
-    known: Vec<(String, i64)>,
+    pub(super) path: PathBuf,
+    pub(super) known: Vec<(String, i64)>,
 }
 
 impl Pending {
+    pub(super) fn of(path: PathBuf, records: &[Record]) -> Self {
+        let known = records.iter().map(|record| (record.gid.clone(), record.newest())).collect();
+        Self { path, known }
+    }
+
+    /// Writes it, beside its place first. **Blocking.**
+    pub(super) fn write(&self, records: &[Record]) -> std::io::Result<()> {
+        let mut draft = self.path.clone().into_os_string();
+        draft.push(DRAFT);
+        file::write(Path::new(&draft), &self.path, records)
+    }
+
     /// Of whom, and the newest event of each that the file has.
     #[must_use]
     pub fn known(&self) -> &[(String, i64)] {
@@ -77,18 +89,11 @@ impl Archive {
 
     /// Writes records of one day; they may be taken out of the store when this returns.
     pub(super) async fn write(&self, records: &[Record]) -> Result<Pending, ArchiveError> {
-        let known = records.iter().map(|record| (record.gid.clone(), record.newest())).collect();
-        let first = records.first().map(|record| record.gid.clone()).unwrap_or_default();
-        let folder = self.folder.join(day(&first));
-        let records = records.to_vec();
-        let path = blocking(folder.clone(), move || {
-            let name = format!("{first}.{}{PENDING}", Gid::generate().as_str());
-            let path = folder.join(&name);
-            file::write(&folder.join(format!("{name}{DRAFT}")), &path, &records)?;
-            Ok(path)
-        })
-        .await?;
-        Ok(Pending { path, known })
+        let first = records.first().map(|record| record.gid.as_str()).unwrap_or_default();
+        let folder = self.folder.join(day(first));
+        let path = folder.join(format!("{first}.{}{PENDING}", Gid::generate().as_str()));
+        let (pending, records) = (Pending::of(path, records), records.to_vec());
+        blocking(folder, move || pending.write(&records).map(|()| pending)).await
     }
 
     /// Removes what a crash left half written, a while ago: it is in the store still.
@@ -201,16 +206,16 @@ fn read(path: &Path) -> std::io::Result<impl Iterator<Item = std::io::Result<Rec
     }
 }
 
-fn is_gone(error: &std::io::Error) -> bool {
+pub(super) fn is_gone(error: &std::io::Error) -> bool {
     error.kind() == std::io::ErrorKind::NotFound
 }
 
-fn ends(path: &Path, with: &str) -> bool {
+pub(super) fn ends(path: &Path, with: &str) -> bool {
     path.to_string_lossy().ends_with(with)
 }
 
 /// The gid in a file's name.
-fn begins(path: &Path) -> &str {
+pub(super) fn begins(path: &Path) -> &str {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     name.split('.').next().unwrap_or_default()
 }
@@ -227,7 +232,7 @@ fn files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn in_folder(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+pub(super) fn in_folder(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     match std::fs::read_dir(folder) {
         Ok(entries) => entries.map(|entry| Ok(entry?.path())).collect(),
         Err(error) if is_gone(&error) => Ok(Vec::new()),
@@ -236,7 +241,7 @@ fn in_folder(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
 }
 
 /// Disks may be slow: nobody else waits for them.
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     path: PathBuf,
     work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
 ) -> Result<T, ArchiveError> {

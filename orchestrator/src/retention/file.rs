@@ -42,6 +42,12 @@ pub(super) fn rename(from: &Path, to: &Path) -> Result<()> {
     }
 }
 
+/// Removes a file, and is durable when it returns.
+pub(super) fn remove(path: &Path) -> Result<()> {
+    std::fs::remove_file(path)?;
+    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+}
+
 /// The records of a file, one after another.
 pub(super) fn read(path: &Path) -> Result<impl Iterator<Item = Result<Record>> + use<>> {
     let lines = BufReader::new(GzDecoder::new(File::open(path)?)).lines();

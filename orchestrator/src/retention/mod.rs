@@ -5,12 +5,14 @@
 //! store, and whoever finds such a file takes them out first. So a crash at any moment loses nothing, and nothing is
 //! archived twice; only what went on after it was archived stays, and is archived once more, with all of its events.
 //! Of several processes one at a time has the turn. One that is suspended for longer than its turn lasts finds that out
-//! before it writes or takes out more; no file is ever written over another, so that nothing is lost even in between.
+//! before it writes or takes out more; no file is ever written over another, so that nothing is lost even in between. What
+//! it writes all the same, because it was suspended over the writing, stays pending until somebody leaves out what others have.
 
 mod archive;
 mod file;
 mod flags;
 mod record;
+mod twins;
 
 pub use archive::{Archive, ArchiveError};
 pub use flags::RetentionArgs;
@@ -19,6 +21,7 @@ pub use record::Record;
 use crate::history::{HistoryReader, PurgeTurn, Purger, ReadError, Scope};
 use amends_crash_points::{Place, around};
 use sea_orm::DbErr;
+use std::collections::HashSet;
 use std::time::Duration;
 
 /// Global transactions of one file: it is read whole to find one of them.
@@ -96,7 +99,7 @@ impl Retention {
         let Some(turn) = self.purger.turn().await? else { return Ok(0) };
         self.policy.archive.tidy().await?;
         for pending in self.policy.archive.pending().await? {
-            self.take_out(&turn, &pending).await?;
+            self.take_out(&turn, pending).await?;
         }
         let retain = i64::try_from(self.policy.retain.as_micros()).unwrap_or(i64::MAX);
         let ended_before_us = (self.clock)().saturating_sub(retain);
@@ -120,18 +123,27 @@ impl Retention {
         // Whoever has lost his turn may have read what another one has archived meanwhile.
         turn.prove().await?;
         let pending = around!(Place::ArchiveFile, self.policy.archive.write(&records).await)?;
-        self.take_out(turn, &pending).await
+        self.take_out(turn, pending).await
     }
 
-    /// Takes out what a file has, and gives the file its name; tells how many are out.
-    async fn take_out(&self, turn: &PurgeTurn, pending: &archive::Pending) -> Result<u64, RetentionError> {
-        let mut out = 0;
+    /// Takes out what a file has, and gives the file its name; tells how many are out. What was not there any more stands in
+    /// another file, where one was written while this process was suspended over its own.
+    async fn take_out(&self, turn: &PurgeTurn, pending: archive::Pending) -> Result<u64, RetentionError> {
+        let mut out = HashSet::new();
         for some in pending.known().chunks(AT_ONCE) {
             turn.prove().await?;
-            out += self.purger.purge(some).await?;
+            out.extend(self.purger.purge(some).await?);
             tokio::time::sleep(BREATH).await;
         }
-        around!(Place::ArchiveName, pending.settle().await)?;
-        Ok(out)
+        let count = out.len() as u64;
+        let left = if out.len() == pending.known().len() {
+            Some(pending)
+        } else {
+            around!(Place::ArchiveFile, twins::leave_out(pending, out).await)?
+        };
+        if let Some(pending) = left {
+            around!(Place::ArchiveName, pending.settle().await)?;
+        }
+        Ok(count)
     }
 }

@@ -1,6 +1,6 @@
 //! An act in bulk is about what its filter found, is told for each, and goes on over a crash.
 
-use super::world::{PATIENCE, World};
+use super::world::{PATIENCE, World, now_us};
 use amends_dtm::{Gid, Op};
 use amends_orchestrator::errands::{Deed, Errands, preview};
 use amends_orchestrator::filter::parse;
@@ -78,15 +78,14 @@ async fn an_act_in_bulk_is_told_before_and_goes_on_over_a_crash() {
     let well = world.go(world.plan(Mode::Saga, 2, None, 0)).await;
     assert_eq!(world.end(&well.base().gid).await, Status::Succeeded);
 
-    let reader = world.engine.history().reader.clone();
-    let found = preview(&reader, parse("code = UNAVAILABLE").unwrap(), world.engine.now_us()).await.unwrap();
+    let found = preview(&world.engine, parse("code = UNAVAILABLE").unwrap()).await.unwrap();
     gids.reverse();
     assert_eq!(found.gids, gids, "newest first");
     assert_eq!(found.sample.len(), gids.len());
     assert_eq!(found.money["USD"], (250 * MANY, MANY));
     assert_eq!(found.participants["scripted"], MANY);
     assert_eq!(found.without_amount, 0);
-    let nobody = preview(&reader, parse("code = INTERNAL").unwrap(), 0).await.unwrap();
+    let nobody = preview(&world.engine, parse("code = INTERNAL").unwrap()).await.unwrap();
     assert!(nobody.gids.is_empty());
 
     // One is over before its turn comes.
@@ -178,5 +177,55 @@ async fn what_was_done_in_bulk_refers_to_it_in_each_history() {
             let said = (acts[0].subject.as_str(), acts[0].reason.as_str(), acts[0].reference.as_str());
             assert_eq!(said, ("ann", "the bank is gone", format!("bulk {id}").as_str()), "{kind}");
         }
+    }
+}
+
+/// As many as are carried out at once, each with an item whose act does not come back, and one more.
+#[tokio::test(flavor = "multi_thread")]
+async fn acts_in_bulk_that_hang_hold_up_no_other() {
+    const HUNG: usize = 16;
+    let world = World::start().await;
+    let (mut gids, mut gates, mut threads) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..HUNG {
+        let gid = world.stuck().await;
+        let live = world.engine.find(&gid).await.unwrap().unwrap();
+        let (history, now) = (world.engine.history().clone(), now_us());
+        let (gate, held) = std::sync::mpsc::channel::<()>();
+        let (holds, held_now) = tokio::sync::oneshot::channel();
+        threads.push(std::thread::spawn(move || {
+            // Whoever else wants to record something waits for this turn to end.
+            let recorded = live.record(&history, now, |_| {
+                holds.send(()).unwrap();
+                let _ = held.recv();
+                Vec::new()
+            });
+            futures::executor::block_on(recorded).unwrap();
+        }));
+        held_now.await.unwrap();
+        gids.push(gid);
+        gates.push(gate);
+    }
+    let errands = world.errands().await;
+    let mut hung = Vec::new();
+    for gid in &gids {
+        let errand = errand(Deed::Pause);
+        hung.push(errand.id.clone());
+        errands.begin(errand, std::slice::from_ref(gid)).await.unwrap();
+    }
+    let quick = errand(Deed::Pause);
+    let id = quick.id.clone();
+    errands.begin(quick, &[Gid::generate().as_str().to_owned()]).await.unwrap();
+    amends_testkit::until("the one more is through", async || {
+        let figures = errands.book().figures(&id).await.unwrap();
+        (figures == [("refused".to_owned(), 1)]).then_some(())
+    })
+    .await;
+    drop(gates);
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    for (id, gid) in hung.iter().zip(&gids) {
+        until_left(errands.book(), id, 0).await;
+        assert_eq!(errands.book().figures(id).await.unwrap(), [("done".to_owned(), 1)]);
+        let paused = world.kinds(gid).await.into_iter().filter(|kind| kind == "paused").count();
+        assert_eq!(paused, 1, "nobody did it a second time");
     }
 }

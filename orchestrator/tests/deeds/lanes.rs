@@ -116,7 +116,7 @@ async fn a_lane_keeps_its_rate_and_its_definitions_take_turns() {
     let world = World::start().await;
     let settings: LaneSettings = "rate=20,concurrency=4".parse().unwrap();
     world.set_lane("scripted", settings).await;
-    let mut all = Vec::new();
+    let (mut all, began) = (Vec::new(), Instant::now().into_std());
     for _ in 0..30 {
         all.push(world.go(steered(&world, "scripted", "big")).await);
     }
@@ -125,12 +125,10 @@ async fn a_lane_keeps_its_rate_and_its_definitions_take_turns() {
     let open = all.iter().filter(|live| live.state().end.is_none()).count();
     assert!(open > 10, "it went past a backlog of which {open} were left");
     end_all(&world, &all).await;
-    let times: Vec<_> = world.branches.calls().iter().map(|call| call.at).collect();
-    for (first, began) in times.iter().enumerate() {
-        // What the network and the scheduler shift is not the lane's.
-        let second = *began + Duration::from_millis(980);
-        let within = times[first..].iter().take_while(|time| **time < second).count();
-        assert!(within <= 20, "{within} calls in a second");
+    for (before, call) in world.branches.calls().iter().enumerate() {
+        // Counted from the start: a busy machine may see calls late, and then close together, but none too early.
+        let allowed = 2.0 + 20.0 * (call.at - began).as_secs_f64();
+        assert!(before as f64 <= allowed, "{before} calls before this one, {allowed:.1} were allowed");
     }
 }
 

@@ -86,7 +86,7 @@ impl GatewayService for GatewayApi {
     }
 
     async fn get_in_doubt(&self, request: Request<GetInDoubtRequest>) -> Answer<InDoubtItem> {
-        direct_answer(resolution::get(&self.cashier, &request.get_ref().item_id).await)
+        direct_answer(queries::get_in_doubt(&self.cashier, &request.get_ref().item_id).await)
     }
 
     async fn claim_in_doubt(&self, request: Request<ClaimInDoubtRequest>) -> Answer<InDoubtItem> {

@@ -92,11 +92,29 @@ impl Call {
             Self::Close => "close",
         }
     }
+
+    /// What the span of such a call is called.
+    pub fn span_name(self) -> &'static str {
+        match self {
+            Self::Money(PspOp::Authorize) => "psp authorize",
+            Self::Money(PspOp::Sale) => "psp sale",
+            Self::Money(PspOp::Capture) => "psp capture",
+            Self::Money(PspOp::Void) => "psp void",
+            Self::Money(PspOp::Refund) => "psp refund",
+            Self::Query => "psp query",
+            Self::Close => "psp close",
+        }
+    }
 }
 
 /// The words for answers, each at its place.
 const ANSWERS: [&str; 8] =
     ["success", "declined", "refused", "processing", "not_found", "closed", "silence", "never_left"];
+
+/// The word for an answer.
+pub fn word(answer: &Answer) -> &'static str {
+    ANSWERS[place(answer)]
+}
 
 fn place(answer: &Answer) -> usize {
     match answer {

@@ -9,13 +9,14 @@ use amends_participant::Branch;
 use amends_proto::pay::money::v1::Money;
 use amends_proto::pay::psp::v1::psp_service_client::PspServiceClient;
 use amends_proto::pay::psp::v1::{CloseRequest, PspRequest, PspResult, PspStatus, QueryRequest};
+use amends_serve::traces::{self, Kind, Span};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{ConnectError, Request, Response, Status};
 
 use crate::finding::{Answer, Receipt};
-use crate::meters::{Call, PspMeters};
+use crate::meters::{Call, PspMeters, word};
 use crate::state::PspOp;
 
 /// Longest time for a connection to come about.
@@ -94,7 +95,8 @@ impl PspClient {
     /// Sends the request of `errand`.
     pub async fn send(&self, errand: &Errand) -> Answer {
         let mut client = self.client.clone();
-        let request = self.timed(errand.request.clone());
+        let asked = Call::Money(errand.op);
+        let (span, request) = self.asked(asked, errand.request.clone());
         let call = async {
             match errand.op {
                 PspOp::Authorize => client.authorize(request).await,
@@ -104,37 +106,47 @@ impl PspClient {
                 PspOp::Refund => client.refund(request).await,
             }
         };
-        around!(Place::ProviderRequest, self.answer(Call::Money(errand.op), call).await)
+        around!(Place::ProviderRequest, self.answer(asked, span, call).await)
     }
 
     /// Asks what became of a request.
     pub async fn query(&self, psp_request_id: &str) -> Answer {
         self.pace.turn().await;
         let mut client = self.client.clone();
-        let request = self.timed(QueryRequest { psp_request_id: psp_request_id.to_owned() });
-        around!(Place::ProviderQuery, self.answer(Call::Query, client.query(request)).await)
+        let message = QueryRequest { psp_request_id: psp_request_id.to_owned() };
+        let (span, request) = self.asked(Call::Query, message);
+        around!(Place::ProviderQuery, self.answer(Call::Query, span, client.query(request)).await)
     }
 
     /// Forbids a request for ever.
     pub async fn close(&self, psp_request_id: &str) -> Answer {
         let mut client = self.client.clone();
-        let request = self.timed(CloseRequest { psp_request_id: psp_request_id.to_owned() });
-        around!(Place::ProviderClose, self.answer(Call::Close, client.close(request)).await)
+        let message = CloseRequest { psp_request_id: psp_request_id.to_owned() };
+        let (span, request) = self.asked(Call::Close, message);
+        around!(Place::ProviderClose, self.answer(Call::Close, span, client.close(request)).await)
     }
 
-    fn timed<T>(&self, message: T) -> Request<T> {
+    /// What goes out, and its span.
+    fn asked<T>(&self, call: Call, message: T) -> (Span, Request<T>) {
+        let span = Span::begin(Kind::Client, call.span_name(), traces::current());
         let mut request = Request::new(message);
         request.set_timeout(self.timeout);
-        request
+        traces::tell(request.metadata_mut(), span.context());
+        (span, request)
     }
 
     async fn answer(
         &self,
         call: Call,
+        mut span: Span,
         reply: impl Future<Output = Result<Response<PspResult>, Status>>,
     ) -> Answer {
         let began = Instant::now();
         let answer = self.heard(reply).await;
+        span.set("amends.answer", word(&answer));
+        if matches!(answer, Answer::Silence | Answer::NeverLeft) {
+            span.fail("no answer");
+        }
         self.meters.answered(call, &answer, began.elapsed());
         answer
     }

@@ -9,7 +9,8 @@ use amends_proto::pay::gateway::v1::{
 };
 use amends_proto::pay::money::v1::Money;
 use amends_serve::store::Store;
-use sea_orm::EntityTrait;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
+use std::collections::{BTreeSet, HashMap};
 
 use crate::branch::hurry;
 use crate::cashier::Cashier;
@@ -59,8 +60,48 @@ pub async fn list_in_doubt(cashier: &Cashier, request: &ListRequest) -> Result<L
     let (rows, next_cursor) = page
         .read(store.reader(), in_doubt_item::Entity::find(), in_doubt_item::Column::Seq, |row| row.seq)
         .await?;
-    let items = rows.into_iter().map(|row| resolution::told(cashier, row)).collect::<Result<_, _>>()?;
+    let mut items: Vec<InDoubtItem> =
+        rows.into_iter().map(|row| resolution::told(cashier, row)).collect::<Result<_, _>>()?;
+    add_requests(store, &mut items).await?;
     Ok(ListInDoubtResponse { items, next_cursor })
+}
+
+/// One item in doubt with everything that was done about it.
+pub async fn get_in_doubt(cashier: &Cashier, item_id: &str) -> Result<InDoubtItem, Fault> {
+    let mut items = [resolution::get(cashier, item_id).await?];
+    add_requests(cashier.guard().store(), &mut items).await?;
+    let [item] = items;
+    Ok(item)
+}
+
+/// What was asked of the processor for the payments of these items, and what it said to the newest of each.
+async fn add_requests(store: &Store, items: &mut [InDoubtItem]) -> Result<(), Fault> {
+    let ids: BTreeSet<String> = items.iter().map(|item| item.payment_id.clone()).collect();
+    let payments = payment::Entity::find().filter(payment::Column::PaymentId.is_in(ids.iter().cloned()));
+    let psps: HashMap<String, String> =
+        payments.all(store.reader()).await?.into_iter().map(|row| (row.payment_id, row.psp)).collect();
+    let attempts = attempt::Entity::find()
+        .filter(attempt::Column::PaymentId.is_in(ids))
+        .order_by_asc(attempt::Column::Seq)
+        .all(store.reader())
+        .await?;
+    let mut of_payment: HashMap<String, Vec<attempt::Model>> = HashMap::new();
+    for attempt in attempts {
+        of_payment.entry(attempt.payment_id.clone()).or_default().push(attempt);
+    }
+    for item in items {
+        item.psp = psps.get(&item.payment_id).cloned().unwrap_or_default();
+        let Some((newest, attempts)) =
+            of_payment.get(&item.payment_id).and_then(|all| Some((all.last()?, all.len())))
+        else {
+            continue;
+        };
+        item.attempts = i32::try_from(attempts).unwrap_or(i32::MAX);
+        item.psp_code.clone_from(&newest.psp_code);
+        item.queries = newest.queries;
+        item.next_query_at = newest.next_query_at_us.map(fields::timestamp);
+    }
+    Ok(())
 }
 
 fn wire_payment(row: payment::Model) -> Result<Payment, Fault> {
@@ -146,5 +187,6 @@ pub fn wire_item(row: in_doubt_item::Model) -> InDoubtItem {
         resolved_at: row.resolved_at_us.map(fields::timestamp),
         needs_second_person: false,
         acts: Vec::new(),
+        ..InDoubtItem::default()
     }
 }

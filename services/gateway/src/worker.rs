@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use amends_crash_points::{Place, around};
+use amends_serve::outage::Outage;
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, Condition, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use tokio::sync::Semaphore;
@@ -43,14 +44,11 @@ impl Worker {
         if let Err(error) = self.take_over().await {
             tracing::error!(%error, "requests of an earlier process could not be taken over");
         }
+        let mut outage = Outage::of("the worker cannot read what is due");
         loop {
-            let sleep = match self.look().await {
-                Ok(sleep) => sleep,
-                Err(error) => {
-                    tracing::error!(%error, "the worker cannot read what is due");
-                    LONGEST_SLEEP
-                }
-            };
+            let due = self.look().await;
+            outage.note(&due);
+            let sleep = due.unwrap_or(LONGEST_SLEEP);
             tokio::select! {
                 () = tokio::time::sleep(sleep) => {}
                 () = self.cashier.wake().notified() => {}

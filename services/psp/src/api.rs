@@ -9,6 +9,7 @@ use amends_proto::pay::psp::v1::{
     ResetResponse, ScriptRequest, ScriptResponse,
 };
 use amends_serve::store::Store;
+use amends_serve::traces;
 use sea_orm::DbErr;
 use tonic::{Request, Response, Status};
 
@@ -51,7 +52,7 @@ impl Psp {
     async fn serve(&self, op: Op, work: Work) -> Result<Response<PspResult>, Status> {
         self.doors_open()?;
         let psp = self.clone();
-        let (result, reply) = tokio::spawn(async move { psp.run(op, &work).await })
+        let (result, reply) = tokio::spawn(traces::carried(async move { psp.run(op, &work).await }))
             .await
             .map_err(|_| Status::internal("the call broke down"))?
             .map_err(away)?;

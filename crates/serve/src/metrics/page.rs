@@ -1,6 +1,7 @@
 //! `/metrics` and `/healthz` over HTTP: as routes beside others, or on a listener of their own. Knows no figure.
 
 use super::render;
+use crate::http::{self, Limits};
 use crate::listener::{self, ListenError};
 use axum::Router;
 use axum::http::StatusCode;
@@ -25,11 +26,7 @@ pub async fn listen(address: SocketAddr) -> Result<SocketAddr, ListenError> {
     let listener = listener::bind(address).await?;
     let address = listener.local_addr().map_err(|source| ListenError { address, source })?;
     tracing::info!(%address, "metrics are served");
-    tokio::spawn(async move {
-        if let Err(error) = axum::serve(listener, routes::<()>()).await {
-            tracing::error!(%error, "metrics are served no more");
-        }
-    });
+    tokio::spawn(http::serve(listener, routes(), Limits::default(), std::future::pending()));
     Ok(address)
 }
 

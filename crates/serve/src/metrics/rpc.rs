@@ -4,7 +4,7 @@
 use super::{CALL_SECONDS, Counter, Gauge, Histogram, Kind, Metric};
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
-use http_body::{Frame, SizeHint};
+use hyper::body::{Frame, SizeHint};
 use prost::Message as _;
 use prost_types::FileDescriptorSet;
 use std::collections::HashMap;
@@ -180,7 +180,7 @@ impl Watched {
     }
 }
 
-impl http_body::Body for Watched {
+impl hyper::body::Body for Watched {
     type Data = Bytes;
     type Error = Status;
 

@@ -2,6 +2,7 @@
 
 mod refusal;
 mod sqlite;
+mod trace;
 mod transaction;
 mod turn;
 mod values;
@@ -20,6 +21,7 @@ use sea_orm::{
 };
 use sea_orm_migration::MigratorTrait;
 
+use trace::Trace;
 use turn::Turns;
 
 /// Longest wait for the writer, for a lock of the database, for a connection: then the call says it is locked.
@@ -134,10 +136,11 @@ impl Store {
     /// for its turn, see [`is_locked`]. On SQLite there is one at a time: whoever has it holds up all others, so never
     /// await anything but the database meanwhile.
     pub async fn transaction(&self) -> Result<LocalTransaction, DbErr> {
-        match &self.0.file {
-            Some(file) => Ok(file.turns.begin().await?.into()),
-            None => Ok(self.begin().await?.into()),
-        }
+        let trace = Trace::begin(self.0.writer.get_database_backend());
+        Ok(match &self.0.file {
+            Some(file) => LocalTransaction::embedded(file.turns.begin().await?, trace),
+            None => LocalTransaction::on_server(self.begin().await?, trace),
+        })
     }
 
     /// Whether other processes may write to it, too: on PostgreSQL, not on SQLite.

@@ -5,8 +5,10 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sea_orm::sqlx::Connection;
-use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use rusqlite::ffi;
+use sea_orm::sqlx::error::DatabaseError;
+use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
+use sea_orm::sqlx::{Connection, Error, Executor as _};
 use sea_orm::{ConnectOptions, Database, DatabaseConnection};
 
 use super::{LOCK_WAIT, StoreError};
@@ -65,9 +67,35 @@ async fn connect(path: &Path, access: Access) -> Result<DatabaseConnection, Stor
         let well = !Connection::is_in_transaction(connection);
         Box::pin(std::future::ready(Ok(well)))
     });
+    match access {
+        Access::Write => {
+            options.map_sqlx_sqlite_pool_opts(|pool| pool.after_connect(|new, _| Box::pin(can_write(new))));
+        }
+        Access::Read => {}
+    }
     let path = path.to_owned();
     options.map_sqlx_sqlite_opts(move |_| file_options(&path, access));
     Ok(Database::connect(options).await?)
+}
+
+/// A file that could not be opened for writing is opened for reading instead, and that is not said: such a connection looks
+/// well, begins what it is told to, and refuses every write for as long as it lives. The pool drops it and opens another.
+async fn can_write(connection: &mut SqliteConnection) -> Result<(), Error> {
+    match connection.execute("BEGIN IMMEDIATE").await {
+        Ok(_) => {}
+        // Somebody else is writing, as this one could: whoever may only read is never in anybody's way.
+        Err(Error::Database(refused)) if is_busy(&*refused) => return Ok(()),
+        Err(error) => return Err(error),
+    }
+    let wrote = connection.execute("PRAGMA user_version = 1").await;
+    let rolled_back = connection.execute("ROLLBACK").await;
+    wrote.and(rolled_back).map(drop)
+}
+
+fn is_busy(refused: &dyn DatabaseError) -> bool {
+    const PRIMARY_CODE: i32 = 0xff;
+    let code = refused.code().and_then(|code| code.parse::<i32>().ok());
+    code.is_some_and(|code| code & PRIMARY_CODE == ffi::SQLITE_BUSY)
 }
 
 fn file_options(path: &Path, access: Access) -> SqliteConnectOptions {

@@ -7,6 +7,7 @@ use sea_orm::{
     sea_query::{Asterisk, Expr, ExprTrait as _, OnConflict, Query},
 };
 
+use super::trace::Trace;
 use super::turn::Turn;
 use super::values::model;
 
@@ -35,24 +36,15 @@ type ModelOf<A> = <<A as ActiveModelTrait>::Entity as EntityTrait>::Model;
 /// On SQLite its statements run on the caller's thread, in some microseconds each: handing each of them to a pool's
 /// thread and back costs more than the statement itself (ARCHITECTURE.md, Figures).
 #[derive(Debug)]
-pub struct LocalTransaction(Kind);
+pub struct LocalTransaction {
+    kind: Kind,
+    trace: Trace,
+}
 
 #[derive(Debug)]
 enum Kind {
     Embedded(Turn),
     Server(DatabaseTransaction),
-}
-
-impl From<Turn> for LocalTransaction {
-    fn from(turn: Turn) -> Self {
-        Self(Kind::Embedded(turn))
-    }
-}
-
-impl From<DatabaseTransaction> for LocalTransaction {
-    fn from(transaction: DatabaseTransaction) -> Self {
-        Self(Kind::Server(transaction))
-    }
 }
 
 /// Where rows are read: a local transaction, or a connection of a store.
@@ -82,7 +74,8 @@ impl Reads for DatabaseConnection {
 
 impl Reads for LocalTransaction {
     async fn one<E: Row>(&self, select: Select<E>) -> Result<Option<E::Model>, DbErr> {
-        match &self.0 {
+        self.trace.saw("SELECT");
+        match &self.kind {
             Kind::Embedded(turn) => {
                 Ok(turn.query(&select.build(DbBackend::Sqlite), 1, model::<E>)?.into_iter().next())
             }
@@ -91,7 +84,8 @@ impl Reads for LocalTransaction {
     }
 
     async fn all<E: Row>(&self, select: Select<E>) -> Result<Vec<E::Model>, DbErr> {
-        match &self.0 {
+        self.trace.saw("SELECT");
+        match &self.kind {
             Kind::Embedded(turn) => turn.query(&select.build(DbBackend::Sqlite), usize::MAX, model::<E>),
             Kind::Server(transaction) => select.all(transaction).await,
         }
@@ -99,10 +93,20 @@ impl Reads for LocalTransaction {
 }
 
 impl LocalTransaction {
+    /// One on the connection that writes an SQLite file.
+    pub(super) fn embedded(turn: Turn, trace: Trace) -> Self {
+        Self { kind: Kind::Embedded(turn), trace }
+    }
+
+    /// One on a server.
+    pub(super) fn on_server(transaction: DatabaseTransaction, trace: Trace) -> Self {
+        Self { kind: Kind::Server(transaction), trace }
+    }
+
     /// Which kind of database it is.
     #[must_use]
     pub fn backend(&self) -> DbBackend {
-        match &self.0 {
+        match &self.kind {
             Kind::Embedded(_) => DbBackend::Sqlite,
             Kind::Server(transaction) => transaction.get_database_backend(),
         }
@@ -113,7 +117,8 @@ impl LocalTransaction {
     /// # Errors
     /// Those of the database.
     pub async fn count<E: Row>(&self, select: Select<E>) -> Result<u64, DbErr> {
-        match &self.0 {
+        self.trace.saw("SELECT");
+        match &self.kind {
             Kind::Embedded(turn) => {
                 let rows = select.into_query();
                 let counted = Query::select()
@@ -141,7 +146,8 @@ impl LocalTransaction {
     /// # Errors
     /// Those of the database; nothing is changed by a statement that failed.
     pub async fn statement(&self, statement: Statement) -> Result<u64, DbErr> {
-        match &self.0 {
+        self.trace.saw(&statement.sql);
+        match &self.kind {
             Kind::Embedded(turn) => turn.execute(&statement),
             Kind::Server(transaction) => Ok(transaction.execute_raw(statement).await?.rows_affected()),
         }
@@ -156,7 +162,8 @@ impl LocalTransaction {
         A: ActiveModelTrait<Entity: Row<ActiveModel = A>> + ActiveModelBehavior + Send,
         ModelOf<A>: IntoActiveModel<A>,
     {
-        match &self.0 {
+        self.trace.saw("INSERT");
+        match &self.kind {
             Kind::Embedded(turn) => {
                 let mut insert = sea_orm::Insert::one(row).into_query();
                 let columns = <A::Entity as EntityTrait>::Column::iter();
@@ -177,12 +184,13 @@ impl LocalTransaction {
         A: ActiveModelTrait<Entity: Row<ActiveModel = A>> + ActiveModelBehavior + Send,
         ModelOf<A>: IntoActiveModel<A>,
     {
+        self.trace.saw("INSERT");
         let mut insert = sea_orm::Insert::one(row).into_query();
         let columns = <A::Entity as EntityTrait>::Column::iter();
         insert.on_conflict(OnConflict::new().do_nothing().to_owned());
         insert.returning(Query::returning().columns(columns));
         let statement = self.backend().build(&insert);
-        match &self.0 {
+        match &self.kind {
             Kind::Embedded(turn) => Ok(turn.query(&statement, 1, model::<A::Entity>)?.into_iter().next()),
             Kind::Server(transaction) => A::Entity::find().from_raw_sql(statement).one(transaction).await,
         }
@@ -200,7 +208,8 @@ impl LocalTransaction {
             + Send,
         ModelOf<A>: IntoActiveModel<A>,
     {
-        match &self.0 {
+        self.trace.saw("UPDATE");
+        match &self.kind {
             Kind::Embedded(turn) if row.is_changed() => {
                 let update = sea_orm::Update::one(row.clone()).validate()?;
                 match turn.execute(&update.build(DbBackend::Sqlite))? {
@@ -218,10 +227,12 @@ impl LocalTransaction {
     /// # Errors
     /// Nobody knows then whether it is durable.
     pub async fn commit(self) -> Result<(), DbErr> {
-        match self.0 {
+        let committed = match self.kind {
             Kind::Embedded(turn) => turn.commit().await,
             Kind::Server(transaction) => transaction.commit().await,
-        }
+        };
+        self.trace.end("committed", &committed);
+        committed
     }
 
     /// Takes everything back.
@@ -229,9 +240,11 @@ impl LocalTransaction {
     /// # Errors
     /// Where the way to the database broke; nothing is changed then either.
     pub async fn rollback(self) -> Result<(), DbErr> {
-        match self.0 {
+        let taken_back = match self.kind {
             Kind::Embedded(turn) => turn.rollback(),
             Kind::Server(transaction) => transaction.rollback().await,
-        }
+        };
+        self.trace.end("rolled back", &taken_back);
+        taken_back
     }
 }

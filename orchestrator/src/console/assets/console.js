@@ -62,30 +62,53 @@
     }
   }
 
+  // Within five seconds a page must say that nobody answers: longer than this nobody who is there is silent.
+  const SILENCE_MS = 3500;
   let stream = null;
   let lost = null;
+  let heard = 0;
   function state(text, away) {
     const place = document.getElementById("link");
     if (place) place.textContent = text;
     const notice = document.getElementById("lost");
     if (notice) notice.hidden = !away;
   }
+  // Each page says how often it may be asked for; the last news of a burst is never lost.
+  let due = null;
+  let lastNews = 0;
   function news() {
-    htmx.trigger(document.body, "amends-news");
+    const pace = Number(document.getElementById("live")?.dataset.pace || 0);
+    if (due) return;
+    due = setTimeout(() => {
+      due = null;
+      lastNews = Date.now();
+      htmx.trigger(document.body, "amends-news");
+    }, Math.max(0, lastNews + pace - Date.now()));
   }
   function listen() {
     if (stream || !document.getElementById("live")) return;
     stream = new EventSource("/live");
+    heard = Date.now();
+    stream.addEventListener("here", () => { heard = Date.now(); });
     stream.addEventListener("open", () => {
+      heard = Date.now();
       if (lost) { clearTimeout(lost); lost = null; }
       state("live", false);
     });
-    stream.addEventListener("news", news);
+    stream.addEventListener("news", () => { heard = Date.now(); news(); });
     stream.addEventListener("error", () => {
       if (stream && stream.readyState === EventSource.CLOSED) { stream.close(); stream = null; setTimeout(listen, 1000); }
       if (!lost) lost = setTimeout(() => state("not live", true), 1500);
     });
   }
+  // A process that hangs, or a network that carries nothing, keeps the connection: only its silence tells.
+  setInterval(() => {
+    if (!stream || document.hidden || Date.now() - heard < SILENCE_MS) return;
+    state("not live", true);
+    stream.close();
+    stream = null;
+    listen();
+  }, 500);
   // A browser opens few connections to one host: whoever is not looked at gives theirs back.
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) {
@@ -96,14 +119,48 @@
     news();
   });
 
-  // What is exchanged keeps what the reader has opened.
-  let open = [];
-  document.addEventListener("htmx:beforeSwap", () => {
-    open = [...document.querySelectorAll("#live details[open][id]")].map((element) => element.id);
+  // Whoever marks text is about to copy it: nothing is exchanged under their hands until they let go.
+  let held = false;
+  function marks(element) {
+    const selection = getSelection();
+    return selection && !selection.isCollapsed && element.contains(selection.anchorNode);
+  }
+  document.addEventListener("selectionchange", () => {
+    if (held && getSelection()?.isCollapsed) { held = false; news(); }
   });
-  document.addEventListener("htmx:afterSwap", () => {
-    for (const id of open) document.getElementById(id)?.setAttribute("open", "");
+
+  // What is exchanged keeps what the reader has opened, and how far they have scrolled in it.
+  let open = [];
+  let scrolled = [];
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const live = document.getElementById("live");
+    if (event.detail.isError || !event.detail.target.contains(live)) return;
+    if (marks(live)) {
+      held = true;
+      event.detail.shouldSwap = false;
+      return;
+    }
+    open = [...live.querySelectorAll("details[open][id]")].map((element) => element.id);
+    scrolled = [...live.querySelectorAll(".scroll")].map((element) => [element.scrollLeft, element.scrollTop]);
+  });
+  document.addEventListener("htmx:afterSwap", (event) => {
+    if (event.detail.target?.id === "live") {
+      for (const id of open) document.getElementById(id)?.setAttribute("open", "");
+      [...document.querySelectorAll("#live .scroll")].forEach((element, at) => {
+        if (scrolled[at]) [element.scrollLeft, element.scrollTop] = scrolled[at];
+      });
+      stale(false);
+    }
     showTimes(document);
+  });
+
+  // The stream may live on while pages cannot be read: nobody must take what was for what is.
+  function stale(is) {
+    const notice = document.getElementById("stale");
+    if (notice) notice.hidden = !is;
+  }
+  document.addEventListener("htmx:responseError", (event) => {
+    if (event.detail.target?.id === "live") stale(true);
   });
 
   document.addEventListener("DOMContentLoaded", () => {

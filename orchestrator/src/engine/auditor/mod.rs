@@ -6,6 +6,7 @@ mod agenda;
 mod branches;
 mod coordinator_book;
 mod difference;
+mod glance;
 mod participants;
 mod repair;
 mod sightings;
@@ -14,8 +15,12 @@ use super::{Engine, Live};
 use crate::coordinator::CoordinatorStatus;
 use crate::history::{AppendError, Fact, ReadError, State};
 use agenda::Agenda;
+use amends_serve::outage::Outage;
 use coordinator_book::Comparison;
-use difference::{Difference, told};
+pub use difference::Difference;
+use difference::told;
+pub use glance::{Glance, glance};
+pub use participants::Told;
 use participants::{Answer, Silent};
 use sightings::{Look, Sightings};
 use std::collections::BTreeMap;
@@ -109,12 +114,11 @@ impl Auditor {
         let interval = self.settings.interval;
         let mut passes = tokio::time::interval_at(Instant::now() + interval, interval);
         passes.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut outage = Outage::of("the auditor cannot read the history");
         loop {
             passes.tick().await;
             let until = Instant::now() + interval;
-            if let Err(error) = self.pass(until).await {
-                tracing::warn!(%error, "the auditor cannot read the history");
-            }
+            outage.note(&self.pass(until).await);
             self.tell();
         }
     }
@@ -227,15 +231,7 @@ impl Auditor {
     }
 
     fn compare(&mut self, live: &Live, state: &State, books: &Books) -> Vec<Difference> {
-        let mut found = Vec::new();
-        for (step, planned) in live.plan.steps().iter().enumerate() {
-            if let Some(rows) = books.rows.get(&planned.participant) {
-                found.extend(branches::compare(&live.plan, state, step, rows));
-            }
-        }
-        for (participant, rows) in &books.rows {
-            found.extend(branches::outside_plan(&live.plan, participant, rows));
-        }
+        let mut found = against_rows(live, state, &books.rows);
         if let Some(seen) = books.coordinator {
             match coordinator_book::compare(&live.plan, state, seen) {
                 Comparison::Agrees => {}
@@ -284,7 +280,6 @@ impl Auditor {
             })
             .await?;
         if news {
-            tracing::error!(gid = live.base().gid, text, alarm = "DISAGREEMENT", "the books disagree");
             self.progress.send_modify(|progress| progress.opened += 1);
         }
         self.repair(live, lasting, seen).await
@@ -297,10 +292,23 @@ impl Auditor {
             return Ok(());
         }
         self.engine.record_audit(live, |_| vec![Fact::AttentionClosed { cause }.into()]).await?;
-        tracing::info!(gid = live.base().gid, "the books agree again");
         self.progress.send_modify(|progress| progress.closed += 1);
         Ok(())
     }
+}
+
+/// What the participants' rows say otherwise than history; those of whom there are none are left out.
+fn against_rows(live: &Live, state: &State, books: &BTreeMap<String, Vec<branches::Row>>) -> Vec<Difference> {
+    let mut found = Vec::new();
+    for (step, planned) in live.plan.steps().iter().enumerate() {
+        if let Some(rows) = books.get(&planned.participant) {
+            found.extend(branches::compare(&live.plan, state, step, rows));
+        }
+    }
+    for (participant, rows) in books {
+        found.extend(branches::outside_plan(&live.plan, participant, rows));
+    }
+    found
 }
 
 /// Which participant is asked for which service's rows: each once, in the order of the plan.

@@ -85,11 +85,32 @@ pub fn service_of(method: &str) -> &str {
 
 /// Asks `service` behind `lane` for its rows of `gid`.
 pub async fn ask(lane: &Lane, service: &str, gid: &str) -> Answer {
-    match around!(Place::GuardRows, tokio::time::timeout(TIMEOUT, list(lane, service, gid)).await) {
-        Ok(Ok(answer)) => Answer::Rows(answer.branch_ops.into_iter().filter_map(row).collect()),
+    match read(lane, service, gid, TIMEOUT).await {
+        Told::Rows(rows) => Answer::Rows(rows.iter().filter_map(row).collect()),
+        Told::NoRows => Answer::NoRows,
+        Told::Silence => Answer::Silence,
+    }
+}
+
+/// What became of a question, word by word.
+#[derive(Debug)]
+pub enum Told {
+    /// Its rows of the gid.
+    Rows(Vec<BranchOp>),
+    /// It keeps none.
+    NoRows,
+    /// It did not answer, or not in time.
+    Silence,
+}
+
+/// Asks `service` behind `lane` for its rows of `gid`, and gives up after `patience`.
+pub async fn read(lane: &Lane, service: &str, gid: &str, patience: Duration) -> Told {
+    let listed = tokio::time::timeout(patience, list(lane, service, gid, patience));
+    match around!(Place::GuardRows, listed.await) {
+        Ok(Ok(answer)) => Told::Rows(answer.branch_ops),
         Ok(Err(status)) => match status.code() {
             // Whoever does not know the method, or does not let us read, keeps no rows for us.
-            Code::Unimplemented | Code::PermissionDenied | Code::Unauthenticated => Answer::NoRows,
+            Code::Unimplemented | Code::PermissionDenied | Code::Unauthenticated => Told::NoRows,
             Code::Ok
             | Code::Cancelled
             | Code::Unknown
@@ -104,15 +125,20 @@ pub async fn ask(lane: &Lane, service: &str, gid: &str) -> Answer {
             | Code::Internal
             | Code::Unavailable
             | Code::DataLoss => {
-                tracing::debug!(gid, service, %status, "no rows for the auditor");
-                Answer::Silence
+                tracing::debug!(gid, service, %status, "the participant tells no rows");
+                Told::Silence
             }
         },
-        Err(_) => Answer::Silence,
+        Err(_) => Told::Silence,
     }
 }
 
-async fn list(lane: &Lane, service: &str, gid: &str) -> Result<ListBranchOpsResponse, Status> {
+async fn list(
+    lane: &Lane,
+    service: &str,
+    gid: &str,
+    patience: Duration,
+) -> Result<ListBranchOpsResponse, Status> {
     let path = PathAndQuery::from_maybe_shared(format!("/{service}/{METHOD}"))
         .map_err(|_| Status::unimplemented("the plan names no service"))?;
     let mut client = lane.client();
@@ -122,13 +148,13 @@ async fn list(lane: &Lane, service: &str, gid: &str) -> Result<ListBranchOpsResp
         cursor: String::new(),
         limit: LIMIT,
     });
-    request.set_timeout(TIMEOUT);
+    request.set_timeout(patience);
     let codec: ProstCodec<ListBranchOpsRequest, ListBranchOpsResponse> = ProstCodec::default();
     Ok(client.unary(request, path, codec).await?.into_inner())
 }
 
 /// `None` = a word of tomorrow, which says nothing today.
-fn row(told: BranchOp) -> Option<Row> {
+pub fn row(told: &BranchOp) -> Option<Row> {
     let status = match told.status() {
         BranchOpStatus::Unspecified => return None,
         BranchOpStatus::Running => RowStatus::Running,
@@ -137,7 +163,8 @@ fn row(told: BranchOp) -> Option<Row> {
         BranchOpStatus::Tombstone => RowStatus::Tombstone,
     };
     let op = told.op.parse().ok()?;
-    Some(Row { branch_id: told.branch_id, op, status, method: told.method, request_hash: told.request_hash })
+    let BranchOp { branch_id, method, request_hash, .. } = told.clone();
+    Some(Row { branch_id, op, status, method, request_hash })
 }
 
 #[cfg(test)]

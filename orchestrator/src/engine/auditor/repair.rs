@@ -63,8 +63,8 @@ impl Auditor {
         let outcome = answered.outcome;
         tracing::info!(
             gid = live.base().gid,
+            branch_id = live.plan.steps()[at.step].branch_id,
             op = at.op.as_str(),
-            step = at.step,
             code = answered.code,
             "called again"
         );

@@ -1,7 +1,7 @@
 //! The gate of a lane with a clock, and with tasks that wait before it. One lock, held for no longer than the gate needs
 //! to decide; no task for a call, and one for the lane while it is time that somebody waits for.
 
-use super::breaker::Sign;
+use super::breaker::{Phase, Sign};
 use super::call::Answered;
 use super::gate::{Asked, Figures, Gate, Hindrance, Pass};
 use super::queue::{Ticket, Turn};
@@ -29,6 +29,7 @@ pub struct Ask<'a> {
 /// The door to one participant.
 #[derive(Debug)]
 pub struct Door {
+    name: String,
     state: Mutex<State>,
     began: Instant,
     sooner: Notify,
@@ -61,11 +62,12 @@ pub struct Place {
 }
 
 impl Door {
-    /// A door before which nobody waits.
+    /// A door before which nobody waits, to the participant of this name.
     #[must_use]
-    pub fn new(settings: LaneSettings) -> Arc<Self> {
+    pub fn new(name: &str, settings: LaneSettings) -> Arc<Self> {
         let state = State { gate: Gate::new(settings, Duration::ZERO), opens_at: None, is_watched: false };
         Arc::new(Self {
+            name: name.to_owned(),
             state: Mutex::new(state),
             began: Instant::now(),
             sooner: Notify::new(),
@@ -128,9 +130,23 @@ impl Door {
 
     fn ended(self: &Arc<Self>, pass: &Pass, sign: impl FnOnce(&LaneSettings) -> Option<Sign>) {
         let mut state = self.lock();
-        let sign = sign(state.gate.settings());
+        let (sign, before) = (sign(state.gate.settings()), state.gate.phase());
         state.gate.ended(pass, sign, self.now());
+        let after = state.gate.phase();
         self.let_in(state);
+        match (before, after) {
+            (Phase::Closed, Phase::Open | Phase::HalfOpen) => {
+                tracing::warn!(
+                    participant = self.name,
+                    "the breaker is open: too many calls failed or were slow"
+                );
+            }
+            (Phase::Open | Phase::HalfOpen, Phase::Closed) => {
+                tracing::info!(participant = self.name, "the breaker is closed again");
+            }
+            (Phase::Closed, Phase::Closed)
+            | (Phase::Open | Phase::HalfOpen, Phase::Open | Phase::HalfOpen) => {}
+        }
     }
 
     /// Lets everybody in who may go by now, and has somebody come back when time lets in the next.
@@ -256,7 +272,7 @@ mod tests {
     async fn those_who_were_held_up_together_do_not_leave_as_a_crowd() {
         const RATE: usize = 50;
         let settings = "concurrency=200,rate=50".parse().unwrap();
-        let door = Door::new(settings);
+        let door = Door::new("points", settings);
         let mut admitted = Vec::new();
         while admitted.len() < 2 * RATE {
             let gid = admitted.len().to_string();
@@ -281,7 +297,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_was_not_held_up_leaves_at_once() {
-        let door = Door::new("rate=20".parse().unwrap());
+        let door = Door::new("points", "rate=20".parse().unwrap());
         for gid in 0..60 {
             let gid = gid.to_string();
             let ask = Ask { definition: "d", gid: &gid, turn: Turn::First };

@@ -223,6 +223,12 @@ impl<T> Gate<T> {
         if self.queue.depth() > 0 { self.held_by } else { self.way(now).err() }
     }
 
+    /// What the breaker is at.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        self.breaker.phase().0
+    }
+
     /// Whether its participant is away, as far as the breaker knows.
     #[must_use]
     pub fn is_shut(&self, now: Duration) -> bool {

@@ -86,7 +86,7 @@ impl Lanes {
             let origin = Uri::from_maybe_shared(format!("http://{address}"))
                 .map_err(|source| AddressError { name: name.clone(), address: address.clone(), source })?;
             let given = settings.get(name).copied().unwrap_or_default();
-            let (wire, door) = (Wire::new(address), Door::new(given));
+            let (wire, door) = (Wire::new(address), Door::new(name, given));
             let (address, is_set) = (address.clone(), Arc::default());
             let meters = Arc::new(LaneMeters::new(name));
             Ok((name.clone(), Lane { address, origin, wire, door, given, is_set, meters }))

@@ -4,9 +4,10 @@
 use super::super::lanes::{Answered, Attempt, branch_headers};
 use super::Run;
 use crate::plan::Mode;
+use crate::trace;
 use amends_dtm::Outcome;
+use amends_serve::traces::{self, SpanContext};
 use std::time::Duration;
-use tonic::metadata::MetadataValue;
 
 /// An attempt that takes longer is recorded as begun before its outcome is known.
 const SLOW_ATTEMPT: Duration = Duration::from_millis(250);
@@ -20,6 +21,14 @@ pub(super) struct Begun {
 
 impl Run<'_> {
     pub(super) async fn call(&self, began: Begun) -> (Answered, bool) {
+        let mut span = trace::attempt(&self.live.plan, self.at, self.attempt);
+        let called = self.send(began, span.context()).await;
+        trace::answered(&mut span, &called.0);
+        called
+    }
+
+    /// `place` is where the participant stands in the trace.
+    async fn send(&self, began: Begun, place: Option<SpanContext>) -> (Answered, bool) {
         let plan = &self.live.plan;
         let step = &plan.steps()[self.at.step];
         let Some(lane) = self.engine.lanes().get(&step.participant) else {
@@ -36,11 +45,7 @@ impl Run<'_> {
             self.at.op.as_str(),
             &self.live.mac,
         );
-        if let Ok(traceparent) = MetadataValue::try_from(plan.body().traceparent.as_str())
-            && !traceparent.is_empty()
-        {
-            headers.insert("traceparent", traceparent);
-        }
+        traces::tell(&mut headers, place);
         let timeout = self.retry.attempt_timeout;
         let method = plan.method(self.at);
         let (op, payload) = (self.at.op, step.payload.clone());

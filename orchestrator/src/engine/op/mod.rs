@@ -21,6 +21,7 @@ use crate::history::{AppendError, Fact, Renewed, State, Verdict};
 use crate::plan::{Mode, OpRef};
 use amends_crash_points::{Place, around};
 use amends_dtm::{Op, Outcome};
+use amends_serve::traces;
 use attempt::Begun;
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,10 +64,10 @@ impl Engine {
     /// Runs a claimed op in a task of its own, then gives it back and wakes whoever waits.
     pub(super) fn spawn_op(self: &Arc<Self>, live: &Arc<Live>, at: OpRef, ended: watch::Sender<bool>) {
         let (engine, live) = (Arc::clone(self), Arc::clone(live));
-        tokio::spawn(async move {
+        tokio::spawn(traces::carried(async move {
             engine.run_op(&live, at, ended).await;
             engine.after_op(&live).await;
-        });
+        }));
     }
 
     /// Runs a claimed op here, then gives it back; false = the process is going down.

@@ -15,8 +15,7 @@ pub use counts::{CauseCount, Counts, StatusCount};
 use sea_orm::sea_query::{Alias, Expr, ExprTrait as _, Order, Query, SelectStatement};
 use sea_orm::{
     AccessMode, ConnectionTrait as _, DatabaseTransaction, DbBackend, DbErr, EntityTrait as _,
-    FromQueryResult as _, IsolationLevel, Iterable as _, QueryOrder as _, QuerySelect as _,
-    TransactionTrait as _,
+    FromQueryResult, IsolationLevel, Iterable as _, QueryOrder as _, QuerySelect as _, TransactionTrait as _,
 };
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -81,9 +80,42 @@ struct Look<'a> {
     length: u64,
 }
 
+/// What a list is made of: whole rows, or their names alone.
+trait Listed: FromQueryResult {
+    /// What is read of a row.
+    fn columns() -> Vec<global_transaction::Column>;
+    /// Its name, by which a list is in order.
+    fn gid(&self) -> &str;
+}
+
+impl Listed for Row {
+    fn columns() -> Vec<global_transaction::Column> {
+        global_transaction::Column::iter().collect()
+    }
+
+    fn gid(&self) -> &str {
+        &self.gid
+    }
+}
+
+#[derive(Debug, FromQueryResult)]
+struct Name {
+    gid: String,
+}
+
+impl Listed for Name {
+    fn columns() -> Vec<global_transaction::Column> {
+        vec![global_transaction::Column::Gid]
+    }
+
+    fn gid(&self) -> &str {
+        &self.gid
+    }
+}
+
 /// What looking along one way came to.
-struct Found {
-    rows: Vec<Row>,
+struct Found<T> {
+    rows: Vec<T>,
     /// The oldest gid that was looked at; `None` = all were.
     reached: Option<String>,
 }
@@ -106,6 +138,20 @@ impl HistoryReader {
     /// # Errors
     /// Where the store is away.
     pub async fn list(&self, asked: &ListFilter) -> Result<Page, DbErr> {
+        let (rows, next) = self.walk(asked).await?;
+        Ok(Page { rows, next })
+    }
+
+    /// The same as gids alone, for whoever acts on thousands: the page, and `before` of the next one.
+    ///
+    /// # Errors
+    /// Where the store is away.
+    pub async fn list_gids(&self, asked: &ListFilter) -> Result<(Vec<String>, Option<String>), DbErr> {
+        let (names, next) = self.walk::<Name>(asked).await?;
+        Ok((names.into_iter().map(|name| name.gid).collect(), next))
+    }
+
+    async fn walk<T: Listed>(&self, asked: &ListFilter) -> Result<(Vec<T>, Option<String>), DbErr> {
         let until = Instant::now() + PATIENCE;
         let filter = asked.whole();
         let moment = self.moment().await?;
@@ -121,7 +167,7 @@ impl HistoryReader {
         for anchor in &anchors {
             let look = Look { anchor, from: from.as_deref(), before: before.as_deref(), length };
             let found = look_along(&moment, look, &condition, asked.limit, until).await?;
-            rows.extend(found.rows.into_iter().map(|row| (row.gid.clone(), row)));
+            rows.extend(found.rows.into_iter().map(|row: T| (row.gid().to_owned(), row)));
             // Before that, another way may have more.
             reached = Ord::max(reached, found.reached);
         }
@@ -175,25 +221,25 @@ async fn lists_of_codes(moment: &DatabaseTransaction) -> Result<Vec<String>, DbE
     Ok(Vec::new())
 }
 
-async fn look_along(
+async fn look_along<T: Listed>(
     moment: &DatabaseTransaction,
     mut look: Look<'_>,
     condition: &Expr,
     limit: u64,
     until: Instant,
-) -> Result<Found, DbErr> {
-    let mut rows: Vec<Row> = Vec::new();
+) -> Result<Found<T>, DbErr> {
+    let mut rows: Vec<T> = Vec::new();
     let mut reached: Option<String> = None;
     loop {
         let before = reached.as_deref().or(look.before);
         let this = Look { before, ..look };
         let missing = limit.saturating_sub(rows.len() as u64);
-        let found = moment.query_all(&this.rows(condition, missing)).await?;
+        let found = moment.query_all(&this.rows(T::columns(), condition, missing)).await?;
         for row in &found {
-            rows.push(Row::from_query_result(row, "")?);
+            rows.push(T::from_query_result(row, "")?);
         }
         if rows.len() as u64 >= limit {
-            let reached = rows.last().map(|row| row.gid.clone());
+            let reached = rows.last().map(|row| row.gid().to_owned());
             return Ok(Found { rows, reached });
         }
         let Some(end) = moment.query_one(&this.end()).await? else {
@@ -207,16 +253,20 @@ async fn look_along(
     }
 }
 
-fn page(rows: BTreeMap<String, Row>, reached: Option<String>, limit: u64) -> Page {
-    let seen = |row: &Row| reached.as_ref().is_none_or(|reached| row.gid >= *reached);
-    let mut rows: Vec<Row> = rows.into_values().rev().filter(seen).collect();
+fn page<T: Listed>(
+    rows: BTreeMap<String, T>,
+    reached: Option<String>,
+    limit: u64,
+) -> (Vec<T>, Option<String>) {
+    let seen = |row: &T| reached.as_deref().is_none_or(|reached| row.gid() >= reached);
+    let mut rows: Vec<T> = rows.into_values().rev().filter(seen).collect();
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     if rows.len() > limit {
         rows.truncate(limit);
-        let next = rows.last().map(|row| row.gid.clone());
-        return Page { rows, next };
+        let next = rows.last().map(|row| row.gid().to_owned());
+        return (rows, next);
     }
-    Page { rows, next: reached }
+    (rows, reached)
 }
 
 fn mentions(filter: &Filter, wanted: &impl Fn(&Test) -> bool) -> bool {
@@ -263,12 +313,17 @@ impl Look<'_> {
     }
 
     /// Those of them that fit.
-    fn rows(&self, condition: &Expr, limit: u64) -> SelectStatement {
+    fn rows(
+        &self,
+        columns: Vec<global_transaction::Column>,
+        condition: &Expr,
+        limit: u64,
+    ) -> SelectStatement {
         use global_transaction::Column;
         let mut window = self.window();
         window.columns(Column::iter()).limit(self.length);
         let mut rows = Query::select();
-        rows.columns(Column::iter())
+        rows.columns(columns)
             .from_subquery(window, Alias::new("looked_at"))
             .and_where(condition.clone())
             .order_by(Column::Gid, Order::Desc)

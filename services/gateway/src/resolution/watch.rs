@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use amends_participant::Fault;
+use amends_serve::outage::Outage;
 use amends_serve::store::LocalTransaction;
 use sea_orm::{ColumnTrait, DbErr, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, Set};
 
@@ -26,16 +27,12 @@ const ASKED_FOR_US: i64 = 30 * 86_400 * 1_000_000;
 
 /// Listens until it is dropped.
 pub async fn watch(cashier: Cashier) {
+    let mut outage = Outage::of("the statements to be watched cannot be read");
     loop {
         tokio::time::sleep(LOOK).await;
-        let due = match due(&cashier).await {
-            Ok(due) => due,
-            Err(error) => {
-                tracing::error!(%error, "the statements to be watched cannot be read");
-                continue;
-            }
-        };
-        for item in due {
+        let due = due(&cashier).await;
+        outage.note(&due);
+        for item in due.unwrap_or_default() {
             let item_id = item.item_id.clone();
             if let Err(fault) = listen(&cashier, item).await {
                 tracing::error!(%fault, item_id, "the processor's later word could not be taken in");

@@ -178,7 +178,14 @@ async fn what_makes_no_sense_changes_nothing() {
     let nobodys = InDoubtItem { item_id: amends_dtm::Gid::generate().as_str().into(), ..claimed.clone() };
     assert_refused(world.claim("alice", &nobodys).await, Code::NotFound, "PAYMENT_NOT_FOUND");
     let now = world.items().await.remove(0);
-    assert_eq!(now, claimed);
+    assert_eq!(as_acted(now), claimed);
+}
+
+/// As an act answers it: without what lists tell of the provider.
+fn as_acted(item: InDoubtItem) -> InDoubtItem {
+    assert!(!item.psp.is_empty() && item.attempts > 0, "a list tells whom it went to: {item:?}");
+    let (psp, psp_code) = (String::new(), String::new());
+    InDoubtItem { psp, psp_code, attempts: 0, queries: 0, next_query_at: None, ..item }
 }
 
 #[tokio::test]
@@ -300,7 +307,7 @@ async fn nobody_without_a_name_claims_proposes_or_approves() {
             assert_refused(answer, Code::InvalidArgument, "INVALID_REQUEST|amends-caller");
         }
     }
-    assert_eq!(world.items().await, [proposed]);
+    assert_eq!(world.items().await.into_iter().map(as_acted).collect::<Vec<_>>(), [proposed]);
     assert_eq!(world.acts(&item).await, ["alice claimed 1", "alice proposed 1"]);
     assert_eq!(world.payment(&deed).await.state(), PaymentState::InDoubt, "nothing has moved");
 }
