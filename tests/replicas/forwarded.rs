@@ -7,6 +7,7 @@ use amends_proto::amends::v1::{
 use amends_testkit::{Coordinator, SOON, until};
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
+use tonic::Code;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_owner_answers_whoever_is_asked() {
@@ -74,4 +75,36 @@ async fn a_replica_that_ends_in_good_order_hands_over_at_once() {
     assert_eq!(second.wait(wait).await.unwrap().into_inner().status(), Status::Succeeded);
     assert!(ended.elapsed() < Duration::from_secs(2), "handed over only after {:?}", ended.elapsed());
     assert_eq!(log.overlaps(), []);
+}
+
+/// kill -9 of the owner: who watches through another replica is told to ask again, and goes on there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_outlives_the_owner() {
+    let Some(mut pair) = Pair::start(Coordinator::Embedded).await else { return };
+    let log = pair.participant.log.clone();
+    let [mut owner, mut other] = pair.clients();
+    log.shut();
+    let gid = owner.start(request(2)).await.unwrap().into_inner().gid;
+    until("it is under way", async || (log.running() == 1).then_some(())).await;
+    let watch = |from_seq| WatchRequest { gid: gid.clone(), from_seq };
+    let mut events = other.watch(watch(1)).await.unwrap().into_inner();
+    let mut next = timeout(SOON, events.message()).await.unwrap().unwrap().unwrap().seq + 1;
+    pair.replicas[0].signal("-KILL").await;
+    assert!(!pair.replicas[0].ended().await.success());
+    let told = loop {
+        match timeout(SOON, events.message()).await.unwrap() {
+            Ok(event) => next = event.unwrap().seq + 1,
+            Err(status) => break status,
+        }
+    };
+    assert_eq!((told.code(), told.message().split_once('|').unwrap().0), (Code::Unavailable, "OWNER_AWAY"));
+    log.open();
+    let mut kind = String::new();
+    while kind != "finished" {
+        let mut events = other.watch(watch(next)).await.unwrap().into_inner();
+        while let Ok(Some(event)) = timeout(SOON, events.message()).await.unwrap() {
+            assert_eq!(event.seq, next, "an event is missing or doubled");
+            (kind, next) = (event.kind, event.seq + 1);
+        }
+    }
 }

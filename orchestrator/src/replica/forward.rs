@@ -1,11 +1,14 @@
 //! Lets the owner answer: a call whose handler says that another replica has the global transaction goes there as it
-//! came, and its answer comes back as it is. Knows no method and no message.
+//! came, and its answer comes back as it is, whole. Knows no message, and of the methods only which one streams.
 
 use super::peers::{Door, Peers};
 use bytes::Bytes;
+use futures::StreamExt as _;
 use futures::future::BoxFuture;
+use http::HeaderMap;
 use http::request::Parts;
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::{BodyExt as _, BodyStream, Full, Limited, StreamBody};
+use hyper::body::Frame;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -27,6 +30,8 @@ const LOOK: Duration = Duration::from_millis(100);
 const CLIENTS_WAIT: Duration = Duration::from_secs(5);
 /// Largest request: a message at its limit, and its frame.
 const MAX_REQUEST_BYTES: usize = amends_serve::grpc::MAX_MESSAGE_BYTES + 16;
+/// Its answer has no end before the global transaction has one. Every other method answers with one message.
+const STREAMING: &str = "/amends.v1.Transactions/Watch";
 
 /// Marks the answer of a handler: that replica is to be asked instead.
 pub fn ask(status: &mut Status, owner: &str) {
@@ -142,9 +147,82 @@ async fn by_owner(
     request.headers_mut().insert(FORWARDED, peers.me().parse().ok()?);
     std::future::poll_fn(|context| channel.poll_ready(context)).await.ok()?;
     let answer = channel.call(request).await.ok()?;
-    (!answer.headers().contains_key(OWNER)).then_some(answer)
+    match (answer.headers().contains_key(OWNER), head.uri.path()) {
+        (true, _) => None,
+        (false, STREAMING) => Some(answer.map(until_it_breaks)),
+        (false, _) => whole(answer).await,
+    }
+}
+
+/// `None` = it broke off: the owner died while it answered. Nobody is told so before it is known how it goes on.
+async fn whole(answer: http::Response<Body>) -> Option<http::Response<Body>> {
+    let (head, body) = answer.into_parts();
+    let body = body.collect().await.ok()?;
+    Some(http::Response::from_parts(head, Body::new(body)))
+}
+
+/// Where it breaks off it ends with UNAVAILABLE, so that the watcher goes on elsewhere: of a stream that merely broke, a
+/// client would be told INTERNAL.
+fn until_it_breaks(body: Body) -> Body {
+    let frames = BodyStream::new(body).scan(false, |broken, frame| {
+        let frame = match frame {
+            _ if *broken => None,
+            Ok(frame) => Some(Ok(frame)),
+            Err(_) => {
+                *broken = true;
+                Some(owner_away().map(Frame::trailers))
+            }
+        };
+        std::future::ready(frame)
+    });
+    Body::new(StreamBody::new(frames))
+}
+
+fn owner_away() -> Result<HeaderMap, Status> {
+    let status = Status::unavailable("OWNER_AWAY|the orchestrator that has it broke off; ask again");
+    let mut trailers = HeaderMap::new();
+    status.add_header(&mut trailers)?;
+    Ok(trailers)
 }
 
 fn request_of(head: &Parts, body: &Bytes) -> http::Request<Body> {
     http::Request::from_parts(head.clone(), Body::new(Full::new(body.clone())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One frame of data, and then what is given.
+    fn answer(end: Result<Frame<Bytes>, Status>) -> http::Response<Body> {
+        let frames = [Ok(Frame::data(Bytes::from_static(b"data"))), end];
+        http::Response::new(Body::new(StreamBody::new(futures::stream::iter(frames))))
+    }
+
+    fn ok() -> Result<Frame<Bytes>, Status> {
+        let mut trailers = HeaderMap::new();
+        Status::ok("").add_header(&mut trailers)?;
+        Ok(Frame::trailers(trailers))
+    }
+
+    fn broken() -> Result<Frame<Bytes>, Status> {
+        Err(Status::internal("broken pipe"))
+    }
+
+    #[tokio::test]
+    async fn an_answer_comes_back_as_it_is_or_not_at_all() {
+        let came = whole(answer(ok())).await.unwrap().into_body().collect().await.unwrap();
+        assert_eq!(came.trailers().unwrap()["grpc-status"], "0");
+        assert_eq!(came.to_bytes(), "data");
+        assert!(whole(answer(broken())).await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_broken_stream_ends_unavailable() {
+        for (end, status) in [(ok(), "0"), (broken(), "14")] {
+            let came = until_it_breaks(answer(end).into_body()).collect().await.unwrap();
+            assert_eq!(came.trailers().unwrap()["grpc-status"], status);
+            assert_eq!(came.to_bytes(), "data");
+        }
+    }
 }
