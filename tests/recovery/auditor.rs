@@ -74,6 +74,7 @@ async fn restored_participant(coordinator: Coordinator) {
     let copy = folder.path().join("inventory.copy");
     let store = Store::open(world.stack(), Role::Inventory).await;
     store.run(&format!("VACUUM INTO '{}'", copy.display())).await;
+    store.close().await;
     gate.open();
     unconfirmed.ends(Status::Succeeded).await;
     let mut lost = Vec::new();
@@ -85,7 +86,6 @@ async fn restored_participant(coordinator: Coordinator) {
         }
     }
     shop.holds_after(3).await;
-    drop(store);
     world.stack().kill9(Role::Inventory).await.unwrap();
     restore(&copy, &world.stack().data_dir().join("inventory.db"));
     world.stack().restart(Role::Inventory).await.unwrap();

@@ -18,6 +18,12 @@ impl Store {
         store
     }
 
+    /// Lets go of the file. Whoever puts another in its place waits for this: a connection that is closed later writes what
+    /// it finds in its log into the new file.
+    pub async fn close(self) {
+        self.0.close().await.must("close a store");
+    }
+
     /// Runs one statement; says how many rows it changed.
     pub async fn run(&self, sql: &str) -> u64 {
         self.0.execute_unprepared(sql).await.must(sql).rows_affected()
