@@ -14,6 +14,7 @@ mod exit;
 mod explain;
 mod fuzz;
 mod generate;
+mod holds;
 mod in_doubt;
 mod json;
 mod lanes;
@@ -26,6 +27,7 @@ mod replay;
 mod restore;
 mod serve;
 mod show;
+mod standing;
 mod start;
 mod stats;
 mod steer;
@@ -83,7 +85,7 @@ enum Verb {
     Redrive(steer::Redrive),
     Pause(steer::Pause),
     Resume(steer::Resume),
-    Holds(steer::Holds),
+    Holds(holds::Holds),
     Resolve(steer::Resolve),
     Attention(attention::Attention),
     Ack(attention::Ack),

@@ -1,9 +1,9 @@
 //! `amends show`: everything that is known of one global transaction, told as a timeline.
 use crate::connect::{Connection, Target};
 use crate::exit::Exit;
-use crate::json;
 use crate::output::{Format, Paint, print_json, print_text};
 use crate::timeline::{self, Story};
+use crate::{holds, json, standing};
 use amends_dtm::Gid;
 use amends_orchestrator::api::archived;
 use amends_orchestrator::retention::Archive;
@@ -11,7 +11,7 @@ use amends_proto::amends::v1::operations_client::OperationsClient;
 use amends_proto::amends::v1::transactions_client::TransactionsClient;
 use amends_proto::amends::v1::{
     CoordinatorViewRequest, CoordinatorViewResponse, Event, GetHistoryRequest, GetRequest, GlobalTransaction,
-    Payload, PayloadsRequest,
+    Hold, Payload, PayloadsRequest,
 };
 use anyhow::Context as _;
 use serde_json::Value;
@@ -95,6 +95,8 @@ pub struct Told {
     pub events: Vec<Event>,
     /// The coordinator's view; none if it could not be asked.
     pub coordinator: Option<CoordinatorViewResponse>,
+    /// The holds in its way.
+    pub holds: Vec<Hold>,
 }
 
 impl Told {
@@ -104,24 +106,26 @@ impl Told {
         let found = Archive::at(folder.to_owned()).find(&parsed).await?;
         let record = found.with_context(|| format!("{gid} is not in the archive {}", folder.display()))?;
         let told = archived(&record).context("another version wrote this record")?;
-        Ok(Told { transaction: told.0, events: told.1, coordinator: None })
+        Ok(Told { transaction: told.0, events: told.1, coordinator: None, holds: Vec::new() })
     }
 
     /// Asks for all of it. A coordinator that is away leaves its part out.
     pub async fn fetch(connection: Connection, gid: &str) -> anyhow::Result<Told> {
         let mut transactions = TransactionsClient::new(connection.clone());
-        let mut operations = OperationsClient::new(connection);
+        let mut operations = OperationsClient::new(connection.clone());
         let get = GetRequest { gid: gid.to_owned() };
         let transaction = transactions.get(get).await.with_context(|| format!("get {gid}"))?.into_inner();
         let view = CoordinatorViewRequest { gid: gid.to_owned() };
         let coordinator = operations.coordinator_view(view).await.ok().map(tonic::Response::into_inner);
         let events = history(&mut transactions, gid).await?;
-        Ok(Told { transaction, events, coordinator })
+        let holds = holds::in_the_way(connection, &transaction).await;
+        Ok(Told { transaction, events, coordinator, holds })
     }
 
     /// For the timeline.
     pub fn story(&self) -> Story<'_> {
-        Story { transaction: &self.transaction, events: &self.events, coordinator: self.coordinator.as_ref() }
+        let Told { transaction, events, coordinator, holds } = self;
+        Story { transaction, events, coordinator: coordinator.as_ref(), holds }
     }
 
     fn json(&self) -> anyhow::Result<Value> {
@@ -132,7 +136,7 @@ impl Told {
             None => Value::Null,
         };
         Ok(serde_json::json!({
-            "transaction": json::of("amends.v1.GlobalTransaction", &self.transaction)?,
+            "transaction": standing::document(&self.transaction, &self.holds)?,
             "events": events?,
             "coordinator": coordinator,
         }))

@@ -1,8 +1,8 @@
 //! `amends start`: starts a global transaction from JSON. Knows which message a definition takes, nothing of its steps.
 use crate::connect::{Connection, Target};
 use crate::exit::Exit;
-use crate::output::{Format, Paint, print_json, print_text, status_name};
-use crate::{json, timeline};
+use crate::output::{Format, print_json, print_text, status_name};
+use crate::{json, standing};
 use amends_proto::amends::v1::transactions_client::TransactionsClient;
 use amends_proto::amends::v1::{
     GlobalTransaction, Mode, StartRequest, StartResponse, StartSagaRequest, StartTccRequest, WaitRequest,
@@ -117,9 +117,10 @@ impl Deed {
             self.mode.into(),
             &input,
         );
-        let mut client = self.target.transactions().await?;
+        let connection = self.target.connect().await?;
+        let mut client = TransactionsClient::new(connection.clone());
         let started = client.start(request.clone()).await.context("start checkout")?.into_inner();
-        tell(&mut client, &request.request_id, &started, self.wait, format).await
+        tell(connection, &request.request_id, &started, self.wait, format).await
     }
 
     /// What the command line says goes before what the file says.
@@ -127,7 +128,8 @@ impl Deed {
         let text = read(&self.input)?;
         let named = |asked: Option<String>, read: String| asked.unwrap_or(read);
         let id = |read: String| if read.is_empty() { new_id() } else { read };
-        let mut client = self.target.transactions().await?;
+        let connection = self.target.connect().await?;
+        let mut client = TransactionsClient::new(connection.clone());
         let (request_id, started) = match self.mode {
             ModeArg::Saga => {
                 let mut request: StartSagaRequest = json::parse("amends.v1.StartSagaRequest", &text)?;
@@ -143,7 +145,7 @@ impl Deed {
             }
         };
         let started = started.context("start own steps")?.into_inner();
-        tell(&mut client, &request_id, &started, self.wait, format).await
+        tell(connection, &request_id, &started, self.wait, format).await
     }
 }
 
@@ -153,7 +155,7 @@ fn new_id() -> String {
 
 /// Prints what was started, or its end if that is to be waited for.
 async fn tell(
-    client: &mut TransactionsClient<Connection>,
+    connection: Connection,
     request_id: &str,
     started: &StartResponse,
     wait_s: Option<u64>,
@@ -162,8 +164,9 @@ async fn tell(
     match wait_s {
         None => tell_started(request_id, started, format),
         Some(seconds) => {
-            let transaction = wait(client, &started.gid, Duration::from_secs(seconds)).await?;
-            tell_end(&transaction, format)
+            let mut client = TransactionsClient::new(connection.clone());
+            let transaction = wait(&mut client, &started.gid, Duration::from_secs(seconds)).await?;
+            standing::tell(connection, &transaction, format).await
         }
     }
 }
@@ -207,18 +210,6 @@ pub async fn wait(
             return Ok(transaction);
         }
     }
-}
-
-/// Prints where a global transaction stands, and says so by the exit code.
-pub fn tell_end(transaction: &GlobalTransaction, format: Format) -> anyhow::Result<Exit> {
-    match format {
-        Format::Json => print_json(&json::of("amends.v1.GlobalTransaction", transaction)?)?,
-        Format::Text => {
-            let head = timeline::head(transaction, Paint::detect());
-            print_text(&format!("{head}{}", timeline::steps(transaction)))?;
-        }
-    }
-    Ok(Exit::of_status(transaction.status()))
 }
 
 fn tell_started(request_id: &str, started: &StartResponse, format: Format) -> anyhow::Result<Exit> {

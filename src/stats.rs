@@ -1,15 +1,15 @@
 //! `amends stats`: how many global transactions there are, and where they stand.
 use crate::connect::Target;
 use crate::exit::Exit;
-use crate::json;
 use crate::output::{Format, print_json, print_text, status_name, table};
+use crate::{holds, json};
 use amends_proto::amends::v1::operations_client::OperationsClient;
-use amends_proto::amends::v1::{StatsRequest, StatsResponse};
+use amends_proto::amends::v1::{Hold, StatsRequest, StatsResponse};
 use anyhow::Context as _;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-/// Counts global transactions by definition and status, and what needs a person by cause
+/// Counts global transactions by definition and status, and what needs a person by cause; tells what is paused
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  amends stats --output json")]
 pub struct Stats {
@@ -20,18 +20,24 @@ pub struct Stats {
 impl Stats {
     /// Runs the verb.
     pub async fn run(self, format: Format) -> anyhow::Result<Exit> {
-        let mut client = OperationsClient::new(self.target.connect().await?);
+        let connection = self.target.connect().await?;
+        let mut client = OperationsClient::new(connection.clone());
         let told = client.stats(StatsRequest {}).await.context("stats")?.into_inner();
+        let holds = holds::in_force(connection).await.context("holds")?;
         match format {
-            Format::Json => print_json(&json::of("amends.v1.StatsResponse", &told)?)?,
-            Format::Text => print_text(&text(&told))?,
+            Format::Json => {
+                let mut json = json::of("amends.v1.StatsResponse", &told)?;
+                json["holds"] = holds::json(&holds)?;
+                print_json(&json)?;
+            }
+            Format::Text => print_text(&text(&told, &holds))?,
         }
         Ok(Exit::Ok)
     }
 }
 
-/// A table of counts, and below it what is open and who is needed.
-pub fn text(told: &StatsResponse) -> String {
+/// A table of counts, and below it what is open, what is held back and who is needed.
+pub fn text(told: &StatsResponse, holds: &[Hold]) -> String {
     let mut by_definition: BTreeMap<&str, Vec<(String, i64)>> = BTreeMap::new();
     for figure in &told.statuses {
         let counts = by_definition.entry(&figure.definition).or_default();
@@ -48,6 +54,7 @@ pub fn text(told: &StatsResponse) -> String {
     let mut text = table(&header, &names, rows.collect());
     let age = told.oldest_open_age.map(|age| format!(", the oldest for {}", duration(age.seconds)));
     let _ = writeln!(text, "{} open{}; {} paused", told.open, age.unwrap_or_default(), told.paused);
+    text.push_str(&holds::lines(holds));
     for figure in &told.causes {
         let _ = writeln!(text, "{} need a person: {}", figure.count, figure.cause);
     }
@@ -67,6 +74,7 @@ pub fn duration(seconds: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use amends_proto::amends::v1::scope::What;
     use amends_proto::amends::v1::{CauseFigure, Status, StatusFigure};
 
     #[test]
@@ -83,12 +91,13 @@ mod tests {
             oldest_open_age: Some(prost_types::Duration { seconds: 7_200, nanos: 0 }),
             ..StatsResponse::default()
         };
-        let text = text(&told);
+        let held = holds::tests::hold(What::Participant("gateway".into()));
+        let text = text(&told, &[held]);
         let words: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
         assert_eq!(words[1], ["checkout", "0", "7", "0", "0", "2", "0"]);
-        assert!(
-            text.ends_with("7 open, the oldest for 2 h; 0 paused\n1 need a person: payment_in_doubt\n"),
-            "{text}"
-        );
+        let end = "7 open, the oldest for 2 h; 0 paused\n\
+            held: participant gateway since 1970-01-01T00:00:02Z, by ann: maintenance\n\
+            1 need a person: payment_in_doubt\n";
+        assert!(text.ends_with(end), "{text}");
     }
 }

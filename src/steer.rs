@@ -1,15 +1,14 @@
-//! `amends retry`, `redrive`, `pause`, `resume`, `holds`, `resolve`: what people do to global transactions, each with its reason for
+//! `amends retry`, `redrive`, `pause`, `resume`, `resolve`: what people do to global transactions, each with its reason for
 //! the history.
 use crate::connect::{Connection, Target};
 use crate::exit::Exit;
-use crate::json;
-use crate::output::{Format, print_json, print_text, table};
-use crate::start::tell_end;
+use crate::output::{Format, print_json, print_text};
+use crate::{holds, json, standing};
 use amends_proto::amends::v1::operations_client::OperationsClient;
 use amends_proto::amends::v1::scope::What;
 use amends_proto::amends::v1::{
-    Deadlines, Hold, ListHoldsRequest, PauseRequest, PauseResponse, RedriveRequest, Resolution,
-    ResolveRequest, ResumeRequest, RetryRequest, Scope,
+    Deadlines, PauseRequest, PauseResponse, RedriveRequest, Resolution, ResolveRequest, ResumeRequest,
+    RetryRequest, Scope,
 };
 use anyhow::Context as _;
 
@@ -75,10 +74,6 @@ enum Clock {
     Run,
 }
 
-async fn operations(target: &Target) -> anyhow::Result<OperationsClient<Connection>> {
-    Ok(OperationsClient::new(target.connect().await?))
-}
-
 impl Retry {
     /// Runs the verb.
     pub async fn run(self, format: Format) -> anyhow::Result<Exit> {
@@ -89,9 +84,10 @@ impl Retry {
             reason: self.why.reason,
             expected_last_seq: self.why.expect_seq,
         };
-        let answer = operations(&self.target).await?.retry(request).await;
+        let connection = self.target.connect().await?;
+        let answer = OperationsClient::new(connection.clone()).retry(request).await;
         let answer = answer.with_context(|| format!("retry {}", self.gid))?;
-        tell_end(&answer.into_inner(), format)
+        standing::tell(connection, &answer.into_inner(), format).await
     }
 }
 
@@ -117,9 +113,10 @@ impl Redrive {
             reason: self.why.reason,
             expected_last_seq: self.why.expect_seq,
         };
-        let answer = operations(&self.target).await?.redrive(request).await;
+        let connection = self.target.connect().await?;
+        let answer = OperationsClient::new(connection.clone()).redrive(request).await;
         let answer = answer.with_context(|| format!("redrive {}", self.gid))?;
-        tell_end(&answer.into_inner(), format)
+        standing::tell(connection, &answer.into_inner(), format).await
     }
 }
 
@@ -154,8 +151,9 @@ impl Pause {
             reason: self.why.reason,
             expected_last_seq: self.why.expect_seq,
         };
-        let answer = operations(&self.target).await?.pause(request).await.context("pause")?;
-        tell_pause(&answer.into_inner(), format)
+        let connection = self.target.connect().await?;
+        let answer = OperationsClient::new(connection.clone()).pause(request).await.context("pause")?;
+        tell_pause(connection, &answer.into_inner(), format).await
     }
 }
 
@@ -179,61 +177,22 @@ impl Resume {
             reason: self.why.reason,
             expected_last_seq: self.why.expect_seq,
         };
-        let answer = operations(&self.target).await?.resume(request).await.context("resume")?;
-        tell_pause(&answer.into_inner(), format)
+        let connection = self.target.connect().await?;
+        let answer = OperationsClient::new(connection.clone()).resume(request).await.context("resume")?;
+        tell_pause(connection, &answer.into_inner(), format).await
     }
 }
 
-fn tell_pause(told: &PauseResponse, format: Format) -> anyhow::Result<Exit> {
+async fn tell_pause(connection: Connection, told: &PauseResponse, format: Format) -> anyhow::Result<Exit> {
     match (&told.transaction, format) {
-        (Some(transaction), _) => return tell_end(transaction, format),
+        (Some(transaction), _) => return standing::tell(connection, transaction, format).await,
         (None, Format::Json) => print_json(&json::of("amends.v1.PauseResponse", told)?)?,
         (None, Format::Text) => match &told.hold {
-            Some(hold) => print_text(&holds_text(std::slice::from_ref(hold)))?,
+            Some(hold) => print_text(&holds::rows(std::slice::from_ref(hold)))?,
             None => print_text("it was not paused\n")?,
         },
     }
     Ok(Exit::Ok)
-}
-
-/// Lists the definitions and participants that are paused, with who did it and why
-#[derive(Debug, clap::Args)]
-pub struct Holds {
-    /// Pauses that are over, too
-    #[arg(long)]
-    ended: bool,
-    #[command(flatten)]
-    target: Target,
-}
-
-impl Holds {
-    /// Runs the verb.
-    pub async fn run(self, format: Format) -> anyhow::Result<Exit> {
-        let request = ListHoldsRequest { ended: self.ended };
-        let told = operations(&self.target).await?.list_holds(request).await.context("holds")?.into_inner();
-        match format {
-            Format::Json => print_json(&json::of("amends.v1.ListHoldsResponse", &told)?)?,
-            Format::Text => print_text(&holds_text(&told.holds))?,
-        }
-        Ok(Exit::Ok)
-    }
-}
-
-fn holds_text(holds: &[Hold]) -> String {
-    let row = |hold: &Hold| {
-        let what = match hold.scope.as_ref().and_then(|scope| scope.what.as_ref()) {
-            Some(What::Gid(name)) => name.clone(),
-            Some(What::Definition(name)) => format!("definition {name}"),
-            Some(What::Participant(name)) => format!("participant {name}"),
-            None => String::new(),
-        };
-        let time = |at: Option<prost_types::Timestamp>| at.map(|at| at.to_string()).unwrap_or_default();
-        let deadlines = json::short_name("Deadlines", hold.deadlines().as_str_name());
-        let (by, until) = (hold.subject.clone(), time(hold.ended_at));
-        vec![what, time(hold.since), by, deadlines, hold.reason.clone(), until, hold.ended_by.clone()]
-    };
-    let heads = ["paused", "since", "by", "deadlines", "reason", "until", "resumed by"];
-    table(&heads, &[], holds.iter().map(row).collect())
 }
 
 /// What became of an op.
@@ -295,7 +254,8 @@ impl Resolve {
             reference: self.reference,
             expected_last_seq: self.expect_seq,
         };
-        let told = operations(&self.target).await?.resolve(request).await;
+        let connection = self.target.connect().await?;
+        let told = OperationsClient::new(connection.clone()).resolve(request).await;
         let told = told.with_context(|| format!("resolve {}", self.gid))?.into_inner();
         let transaction = told.transaction.clone().unwrap_or_default();
         match format {
@@ -304,7 +264,7 @@ impl Resolve {
                 "proposed by {}: it counts when another person states the same\n",
                 told.proposed_by
             ))?,
-            Format::Text => return tell_end(&transaction, format),
+            Format::Text => return standing::tell(connection, &transaction, format).await,
         }
         Ok(Exit::of_status(transaction.status()))
     }

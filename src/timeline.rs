@@ -4,8 +4,11 @@ mod lines;
 pub use lines::Lines;
 
 use crate::exit::split_reason;
+use crate::holds;
 use crate::output::{Paint, Tone, mode_name, op_state_name, said, status_name, status_tone, table};
-use amends_proto::amends::v1::{Attention, CoordinatorViewResponse, Event, GlobalTransaction, Run, Step};
+use amends_proto::amends::v1::{
+    Attention, CoordinatorViewResponse, Event, GlobalTransaction, Hold, Run, Step,
+};
 use prost_types::Timestamp;
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -18,6 +21,8 @@ pub struct Story<'a> {
     pub events: &'a [Event],
     /// What the coordinator itself says, if it could be asked.
     pub coordinator: Option<&'a CoordinatorViewResponse>,
+    /// The holds in its way.
+    pub holds: &'a [Hold],
 }
 
 /// Name of the coordinator that keeps no book of its own.
@@ -26,7 +31,7 @@ const EMBEDDED: &str = "embedded";
 /// The whole story: head, steps, timeline, the coordinator's view.
 pub fn full(story: &Story<'_>, paint: Paint) -> String {
     let head = head(story.transaction, paint);
-    format!("{head}\n{}\n{}", steps(story.transaction), course(story, paint))
+    format!("{head}{}\n{}\n{}", holds::lines(story.holds), steps(story.transaction), course(story, paint))
 }
 
 /// The timeline and the coordinator's view.
@@ -268,7 +273,7 @@ mod tests {
             event(14, "attempt_refused", "01", "PSP_DECLINED|stolen_card"),
             event(15, "undo_decided", "", "refused:PSP_DECLINED|stolen_card"),
         ];
-        let story = Story { transaction: &transaction, events: &history, coordinator: None };
+        let story = Story { transaction: &transaction, events: &history, coordinator: None, holds: &[] };
         let text = events(&story, Paint::Plain);
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 3, "{text}");
@@ -289,7 +294,7 @@ mod tests {
         assert_eq!(told.lines().nth(1), Some("started 1970-01-01 00:01:00.500 UTC, ended after 1.500 s"));
         let kinds = ["started", "attempt_succeeded", "attempt_refused", "undo_decided"];
         let history: Vec<Event> = (0_i64..).zip(kinds).map(|(ms, kind)| event(ms, kind, "", "")).collect();
-        let story = Story { transaction: &transaction, events: &history, coordinator: None };
+        let story = Story { transaction: &transaction, events: &history, coordinator: None, holds: &[] };
         let plain = events(&story, Paint::Plain);
         let marks: Vec<&str> = plain.lines().filter_map(|line| line.split_whitespace().nth(3)).collect();
         assert_eq!(marks, ["·", "✓", "✗", "!"], "{plain}");
@@ -310,7 +315,7 @@ mod tests {
             Event { attempt: 3, ..event(9, "attempt_succeeded", "01", "") },
         ];
         let transaction = GlobalTransaction::default();
-        let story = Story { transaction: &transaction, events: &history, coordinator: None };
+        let story = Story { transaction: &transaction, events: &history, coordinator: None, holds: &[] };
         let text = events(&story, Paint::Plain);
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 2, "{text}");
@@ -371,7 +376,7 @@ mod tests {
             )
         );
         let redriven = Event { act, run: Some(begun), ..event(0, "operator_redriven", "", "repaired") };
-        let story = Story { transaction: &second, events: &[redriven], coordinator: None };
+        let story = Story { transaction: &second, events: &[redriven], coordinator: None, holds: &[] };
         let told = events(&story, Paint::Plain);
         let wanted = "operator redriven  run 2, continues run 1 from 02 action, 03 action  repaired  by ann";
         assert!(told.trim_end().ends_with(wanted), "{told}");
@@ -381,7 +386,7 @@ mod tests {
     fn an_attempt_without_an_end_is_told() {
         let history = [event(0, "started", "", ""), event(2, "attempt_started", "01", "")];
         let transaction = GlobalTransaction::default();
-        let story = Story { transaction: &transaction, events: &history, coordinator: None };
+        let story = Story { transaction: &transaction, events: &history, coordinator: None, holds: &[] };
         assert!(events(&story, Paint::Plain).lines().last().unwrap().ends_with("started"));
     }
 }

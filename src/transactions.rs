@@ -1,11 +1,13 @@
 //! `amends get`, `list`, `wait`, `cancel`: one look at, or one word to, global transactions.
-use crate::connect::Target;
+use crate::connect::{Connection, Target};
 use crate::exit::Exit;
 use crate::output::{Format, mode_name, print_json, print_text, status_name, table};
-use crate::start::{tell_end, wait};
-use crate::{json, timeline};
+use crate::start::wait;
+use crate::{holds, json, standing, timeline};
+use amends_proto::amends::v1::transactions_client::TransactionsClient;
 use amends_proto::amends::v1::{
-    CancelRequest, GetByBusinessKeyRequest, GetRequest, GlobalTransaction, ListRequest, ListResponse, Status,
+    CancelRequest, GetByBusinessKeyRequest, GetRequest, GlobalTransaction, Hold, ListRequest, ListResponse,
+    Status,
 };
 use anyhow::Context as _;
 use std::fmt::Write as _;
@@ -36,7 +38,8 @@ struct Which {
 impl Get {
     /// Runs the verb.
     pub async fn run(self, format: Format) -> anyhow::Result<Exit> {
-        let mut client = self.target.transactions().await?;
+        let connection = self.target.connect().await?;
+        let mut client = TransactionsClient::new(connection.clone());
         let answer = match (self.which.gid, self.which.business_key) {
             (_, Some(business_key)) => {
                 let request = GetByBusinessKeyRequest { definition: "checkout".to_owned(), business_key };
@@ -44,7 +47,7 @@ impl Get {
             }
             (gid, None) => client.get(GetRequest { gid: gid.unwrap_or_default() }).await,
         };
-        tell_end(&answer?.into_inner(), format)
+        standing::tell(connection, &answer?.into_inner(), format).await
     }
 }
 
@@ -89,17 +92,23 @@ fn parse_status(text: &str) -> Result<Status, String> {
 impl List {
     /// Runs the verb.
     pub async fn run(self, format: Format) -> anyhow::Result<Exit> {
-        let found = self.fetch().await?;
+        let connection = self.target.connect().await?;
+        let found = self.fetch(connection.clone()).await?;
+        let holds = holds::in_force(connection).await.context("holds")?;
         match format {
-            Format::Json => print_json(&json::of("amends.v1.ListResponse", &found)?)?,
-            Format::Text => print_text(&list_text(&found))?,
+            Format::Json => {
+                let mut told = json::of("amends.v1.ListResponse", &found)?;
+                told["holds"] = holds::json(&holds)?;
+                print_json(&told)?;
+            }
+            Format::Text => print_text(&list_text(&found, &holds))?,
         }
         Ok(Exit::Ok)
     }
 
     /// Asks for as many pages as the limit takes.
-    async fn fetch(self) -> anyhow::Result<ListResponse> {
-        let mut client = self.target.transactions().await?;
+    async fn fetch(self, connection: Connection) -> anyhow::Result<ListResponse> {
+        let mut client = TransactionsClient::new(connection);
         let statuses: Vec<i32> = self.status.iter().map(|status| i32::from(*status)).collect();
         let mut found = ListResponse { transactions: Vec::new(), next_page_token: self.page_token };
         let mut missing = self.limit;
@@ -122,9 +131,14 @@ impl List {
     }
 }
 
-fn list_text(found: &ListResponse) -> String {
+/// What is held back is told below, where something listed is open: which of them a hold stands in the way of, `amends
+/// explain` knows.
+fn list_text(found: &ListResponse, holds: &[Hold]) -> String {
     let rows = found.transactions.iter().map(row).collect();
     let mut text = table(&["gid", "status", "mode", "created", "business key", "reason"], &[], rows);
+    if found.transactions.iter().any(|one| Exit::of_status(one.status()) == Exit::Running) {
+        text.push_str(&holds::lines(holds));
+    }
     if !found.next_page_token.is_empty() {
         let _ = writeln!(text, "more: --page-token {}", found.next_page_token);
     }
@@ -160,9 +174,10 @@ pub struct Wait {
 impl Wait {
     /// Runs the verb.
     pub async fn run(self, format: Format) -> anyhow::Result<Exit> {
-        let mut client = self.target.transactions().await?;
+        let connection = self.target.connect().await?;
+        let mut client = TransactionsClient::new(connection.clone());
         let transaction = wait(&mut client, &self.gid, Duration::from_secs(self.timeout)).await?;
-        tell_end(&transaction, format)
+        standing::tell(connection, &transaction, format).await
     }
 }
 
@@ -181,16 +196,33 @@ pub struct Cancel {
 impl Cancel {
     /// Runs the verb.
     pub async fn run(self, format: Format) -> anyhow::Result<Exit> {
-        let mut client = self.target.transactions().await?;
+        let connection = self.target.connect().await?;
+        let mut client = TransactionsClient::new(connection.clone());
         let request = CancelRequest { gid: self.gid.clone(), reason: self.reason };
         let answer = client.cancel(request).await.with_context(|| format!("cancel {}", self.gid))?;
-        tell_end(&answer.into_inner(), format)
+        standing::tell(connection, &answer.into_inner(), format).await
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use amends_proto::amends::v1::scope::What;
+
+    #[test]
+    fn a_list_tells_holds_where_something_of_it_is_open() {
+        let held = holds::tests::hold(What::Definition("checkout".into()));
+        let listed = |status: Status| {
+            let one = GlobalTransaction { status: status.into(), ..GlobalTransaction::default() };
+            let found = ListResponse { transactions: vec![one], ..ListResponse::default() };
+            list_text(&found, std::slice::from_ref(&held))
+        };
+        assert!(
+            listed(Status::Running)
+                .ends_with("\nheld: definition checkout since 1970-01-01T00:00:02Z, by ann: maintenance\n")
+        );
+        assert!(!listed(Status::Failed).contains("held"));
+    }
 
     #[test]
     fn both_spellings_of_a_status_are_read() {

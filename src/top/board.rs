@@ -1,11 +1,11 @@
 //! What one look at the orchestrator told, and its JSON. Asks; knows neither text nor screen.
 use crate::connect::Connection;
-use crate::json;
+use crate::{holds, json};
 use amends_proto::amends::v1::operations_client::OperationsClient;
 use amends_proto::amends::v1::transactions_client::TransactionsClient;
 use amends_proto::amends::v1::{
-    GlobalTransaction, LanesRequest, LanesResponse, ListAttentionRequest, ListAttentionResponse, ListRequest,
-    StatsRequest, StatsResponse, Status, TopologyRequest, TopologyResponse,
+    GlobalTransaction, Hold, LanesRequest, LanesResponse, ListAttentionRequest, ListAttentionResponse,
+    ListRequest, StatsRequest, StatsResponse, Status, TopologyRequest, TopologyResponse,
 };
 use chrono::{DateTime, SecondsFormat, Utc};
 use prost_types::Timestamp;
@@ -26,6 +26,8 @@ pub struct Board {
     pub at: DateTime<Utc>,
     /// Figures; counted by the orchestrator every few seconds.
     pub stats: StatsResponse,
+    /// Definitions and participants that are paused.
+    pub holds: Vec<Hold>,
     /// The ways to participants.
     pub lanes: LanesResponse,
     /// Open needs for a person, oldest first.
@@ -42,11 +44,12 @@ impl Board {
     /// Asks for all of it at once.
     pub async fn fetch(connection: Connection) -> Result<Board, tonic::Status> {
         let operations = OperationsClient::new(connection.clone());
-        let transactions = TransactionsClient::new(connection);
+        let transactions = TransactionsClient::new(connection.clone());
         let (mut stats, mut lanes, mut needs) = (operations.clone(), operations.clone(), operations.clone());
         let wanted = ListAttentionRequest { page_size: NEEDS, ..ListAttentionRequest::default() };
-        let (stats, lanes, attention, topology, ended) = tokio::try_join!(
+        let (stats, holds, lanes, attention, topology, ended) = tokio::try_join!(
             stats.stats(StatsRequest {}),
+            holds::in_force(connection),
             lanes.lanes(LanesRequest::default()),
             needs.list_attention(wanted),
             topology(operations),
@@ -58,7 +61,7 @@ impl Board {
             None => None,
         };
         let (lanes, attention) = (lanes.into_inner(), attention.into_inner());
-        Ok(Board { at: Utc::now(), stats, lanes, attention, topology, oldest, ended })
+        Ok(Board { at: Utc::now(), stats, holds, lanes, attention, topology, oldest, ended })
     }
 
     /// For programs. Fields are only added.
@@ -72,6 +75,7 @@ impl Board {
             "at": self.at.to_rfc3339_opts(SecondsFormat::Millis, true),
             "topology": topology.transpose()?,
             "stats": json::of("amends.v1.StatsResponse", &self.stats)?,
+            "holds": holds::json(&self.holds)?,
             "lanes": json::of("amends.v1.LanesResponse", &self.lanes)?["lanes"],
             "attention": json::of("amends.v1.ListAttentionResponse", &self.attention)?,
             "oldest": self.oldest.as_ref().map(transaction).transpose()?,
@@ -110,6 +114,7 @@ async fn oldest(
 #[cfg(test)]
 pub mod tests {
     use super::*;
+    use amends_proto::amends::v1::scope::What;
     use amends_proto::amends::v1::{CauseFigure, Lane, LaneBreaker, OpenAttention, StatusFigure};
 
     fn at(seconds: i64) -> Option<Timestamp> {
@@ -147,6 +152,7 @@ pub mod tests {
                 open: 1,
                 ..StatsResponse::default()
             },
+            holds: vec![holds::tests::hold(What::Participant("points".into()))],
             lanes: LanesResponse { lanes: vec![lane] },
             attention: ListAttentionResponse { open: vec![need], ..ListAttentionResponse::default() },
             topology: Some(TopologyResponse {
@@ -169,5 +175,6 @@ pub mod tests {
         assert_eq!(told["attention"]["open"][0]["cause"], "payment_in_doubt");
         assert_eq!((&told["oldest"]["gid"], &told["ended"][0]["gid"]), (&"gid-1".into(), &"gid-2".into()));
         assert_eq!(told["topology"]["dtm_version"], "v1.18.0");
+        assert_eq!(told["holds"][0]["scope"]["participant"], "points");
     }
 }

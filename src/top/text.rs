@@ -77,13 +77,13 @@ fn coordinator(topology: Option<&TopologyResponse>) -> (Tone, String) {
     }
 }
 
-/// Counts by status, what is open, rates, and needs by cause.
+/// Counts by status, what is open, what is held back, needs by cause, and rates.
 pub fn figures(board: &Board, rates: Option<Rates>) -> String {
     let rates = match rates {
         Some(Rates { started, ended }) => format!("{started:.1} started and {ended:.1} ended in a second\n"),
         None => String::new(),
     };
-    format!("{}{rates}", stats::text(&board.stats))
+    format!("{}{rates}", stats::text(&board.stats, &board.holds))
 }
 
 /// A row for each lane.
@@ -203,6 +203,7 @@ mod tests {
             "h:1 0.1.0 · coordinator dtm v1.18.0 · 1970-01-01 00:02:00 UTC",
             "2.0 started and 1.5 ended in a second",
             "1 need a person: payment_in_doubt",
+            "held: participant points since 1970-01-01T00:00:02Z, by ann: maintenance\n",
             "gateway: its participant does not answer",
             "needs a person\n",
             "60 s  payment_in_doubt  05 action  gid-1  ann    UNAVAILABLE",

@@ -4,6 +4,7 @@
 mod bench;
 mod coordinator;
 mod fuzz;
+mod holds;
 mod lanes;
 mod man;
 mod many;

@@ -1,6 +1,9 @@
 //! What goes wrong shows: each figure that an alert goes by moves when its cause is real, and moves back.
 use crate::page::Page;
 use crate::world;
+use amends_proto::amends::v1::operations_client::OperationsClient;
+use amends_proto::amends::v1::scope::What;
+use amends_proto::amends::v1::{PauseRequest, ResumeRequest, Scope};
 use amends_stack::Role;
 use amends_testkit::{Coordinator, Mode, Status, World, until};
 
@@ -13,6 +16,7 @@ async fn what_is_away_shows_and_so_does_its_return() {
     let world = world(folder.path(), Coordinator::Dtm).await;
     dtm(&world).await;
     participant(&world).await;
+    holds(&world).await;
     doubt(&world).await;
     world.stop().await;
 }
@@ -59,6 +63,27 @@ async fn participant(world: &World) {
         page.sum("amends_transactions_open", &[]) == 0.0
     })
     .await;
+}
+
+async fn holds(world: &World) {
+    let told_of = |kind: &'static str, figure: f64| {
+        told(world, Role::Orchestrator, "what is held is counted", move |page: &Page| {
+            page.one("amends_holds", &[("kind", kind)]) == Some(figure)
+        })
+    };
+    told_of("participant", 0.0).await;
+    let address = format!("http://{}", world.stack().address(Role::Orchestrator));
+    let mut operations = OperationsClient::connect(address).await.unwrap();
+    for (kind, what) in [
+        ("participant", What::Participant("points".into())),
+        ("definition", What::Definition("checkout".into())),
+    ] {
+        let scope = Some(Scope { what: Some(what) });
+        operations.pause(PauseRequest { scope: scope.clone(), ..PauseRequest::default() }).await.unwrap();
+        told_of(kind, 1.0).await;
+        operations.resume(ResumeRequest { scope, ..ResumeRequest::default() }).await.unwrap();
+        told_of(kind, 0.0).await;
+    }
 }
 
 async fn doubt(world: &World) {

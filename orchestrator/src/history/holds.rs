@@ -25,6 +25,9 @@ pub enum Held {
 }
 
 impl Held {
+    /// The names of all kinds.
+    pub const KINDS: [&'static str; 2] = ["definition", "participant"];
+
     /// Short lower-case name of its kind, as stored.
     #[must_use]
     pub fn kind(&self) -> &'static str {

@@ -2,12 +2,13 @@
 //! DTM is there. No question walks through what has ended, however much of it there is.
 
 use super::table::{
-    ATTENTION_OLDEST, ATTENTION_OPEN, ATTENTION_UNACKNOWLEDGED, DTM_REACHABLE, HISTORY_READABLE,
+    ATTENTION_OLDEST, ATTENTION_OPEN, ATTENTION_UNACKNOWLEDGED, DTM_REACHABLE, HISTORY_READABLE, HOLDS,
     LANE_BREAKER, LANE_IN_FLIGHT, LANE_REPEATS, LANE_WAITING, LANE_WIDTH, NOTICES_ATTEMPTS, NOTICES_OLDEST,
     NOTICES_PENDING, OLDEST_OPEN, OPEN, PAUSED,
 };
 use crate::attention::{Listing, Outbox};
 use crate::engine::{Engine, LaneView, Phase};
+use crate::history::{Held, Hold};
 use amends_serve::metrics::{Gauges, Kept, Source, age_s, figure};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -100,6 +101,7 @@ impl Source for Reading {
     fn read(&self) -> BoxFuture<'_, ()> {
         async {
             self.engine.lanes().views().iter().for_each(lane);
+            holds(&self.engine.holds().all());
             futures::join!(self.store(), self.dtm());
         }
         .boxed()
@@ -107,6 +109,14 @@ impl Source for Reading {
 
     fn overdue(&self) {
         self.kept.old();
+    }
+}
+
+/// As this process knows them, at most a second after another one changed them.
+fn holds(all: &[Hold]) {
+    for kind in Held::KINDS {
+        let in_force = all.iter().filter(|hold| hold.ended.is_none() && hold.on.kind() == kind).count();
+        HOLDS.gauge(&[kind]).set(figure(i64::try_from(in_force).unwrap_or(i64::MAX)));
     }
 }
 

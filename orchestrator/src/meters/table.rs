@@ -21,6 +21,7 @@ pub const METRICS: &[Metric] = &[
     OPEN,
     PAUSED,
     OLDEST_OPEN,
+    HOLDS,
     ATTENTION_OPEN,
     ATTENTION_UNACKNOWLEDGED,
     ATTENTION_OLDEST,
@@ -78,6 +79,12 @@ pub(super) const OLDEST_OPEN: Metric = Metric::new(
     Kind::Gauge,
     &[],
     "Age of the oldest global transaction in the store that has not ended; 0 = there is none.",
+);
+pub(super) const HOLDS: Metric = Metric::new(
+    "amends_holds",
+    Kind::Gauge,
+    &["kind"],
+    "Definitions and participants in the store that are paused, of all replicas: definition or participant.",
 );
 pub(super) const ATTENTION_OPEN: Metric = Metric::new(
     "amends_attention_open",

@@ -1,0 +1,87 @@
+//! Holds of participants and definitions: whoever looks at what they keep waiting is told of them, by every verb.
+use crate::verbs::{Ended, amends_at, order, stocked};
+use amends_stack::{Role, Stack};
+use amends_testkit::until;
+use serde_json::{Value, json};
+use std::path::Path;
+
+/// A system whose gateway is held, and a checkout that waits for it.
+struct Site {
+    stack: Stack,
+    target: String,
+    gid: String,
+}
+
+impl Site {
+    async fn held(folder: &Path) -> Site {
+        let stack = stocked(folder).await;
+        let site = Site { target: stack.address(Role::Orchestrator), stack, gid: String::new() };
+        let words = ["pause", "--participant", "gateway", "--reason", "maintenance", "--caller", "ann"];
+        assert_eq!(site.text(&words).code, 0);
+        let words = ["start", "checkout", "--mode", "saga", "--input", "-", "--output", "json"];
+        let started = amends_at(&site.target, &words, &order("held", "tok_ok"));
+        let gid = started.json()["gid"].as_str().unwrap().to_owned();
+        let site = Site { gid, ..site };
+        until("it waits for the hold's end", async || {
+            (site.json(&["explain", &site.gid]).json()["situation"] == "paused").then_some(())
+        })
+        .await;
+        site
+    }
+
+    fn text(&self, words: &[&str]) -> Ended {
+        amends_at(&self.target, words, "")
+    }
+
+    fn json(&self, words: &[&str]) -> Ended {
+        self.text(&[words, &["--output", "json"]].concat())
+    }
+
+    /// The hold is lifted, and the checkout comes to its end.
+    fn resumed(&self) {
+        assert_eq!(self.text(&["resume", "--participant", "gateway"]).code, 0);
+        let ended = self.json(&["wait", &self.gid]);
+        assert_eq!((ended.code, &ended.json()["holds"]), (0, &json!([])), "{}", ended.stdout);
+    }
+}
+
+/// Whether these are the one hold.
+#[track_caller]
+fn is_the_hold(holds: &Value) {
+    let told = holds.as_array().unwrap();
+    assert_eq!(told.len(), 1, "{holds}");
+    assert_eq!(told[0]["scope"]["participant"], "gateway");
+    assert_eq!((&told[0]["subject"], &told[0]["reason"]), (&json!("ann"), &json!("maintenance")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hold_is_told_wherever_it_stands_in_the_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let site = Site::held(folder.path()).await;
+    let gid = site.gid.as_str();
+    for (words, code) in [
+        (vec!["get", gid], 4),
+        (vec!["get", "--business-key", "cli/held"], 4),
+        (vec!["wait", gid, "--timeout", "0"], 4),
+        (vec!["show", gid], 4),
+        (vec!["list"], 0),
+        (vec!["stats"], 0),
+        (vec!["top", "--once"], 0),
+    ] {
+        let told = site.text(&words);
+        assert_eq!(told.code, code, "{words:?}: {}", told.stderr);
+        let line = told.stdout.lines().find(|line| line.starts_with("held: participant gateway since "));
+        assert!(
+            line.is_some_and(|line| line.ends_with(", by ann: maintenance")),
+            "{words:?}: {}",
+            told.stdout
+        );
+        let told = site.json(&words).json();
+        is_the_hold(if words[0] == "show" { &told["transaction"]["holds"] } else { &told["holds"] });
+    }
+    site.resumed();
+    for words in [vec!["show", gid], vec!["list"], vec!["stats"], vec!["top", "--once"]] {
+        assert!(!site.text(&words).stdout.contains("held: "), "{words:?}");
+    }
+    site.stack.stop().await;
+}
