@@ -1,5 +1,5 @@
 //! Holds of participants and definitions: whoever looks at what they keep waiting is told of them, by every verb.
-use crate::verbs::{Ended, amends_at, order, stocked};
+use crate::verbs::{Ended, amends, amends_at, order, stocked};
 use amends_stack::{Role, Stack};
 use amends_testkit::until;
 use serde_json::{Value, json};
@@ -54,6 +54,22 @@ fn is_the_hold(holds: &Value) {
     assert_eq!((&told[0]["subject"], &told[0]["reason"]), (&json!("ann"), &json!("maintenance")));
 }
 
+#[test]
+fn a_definition_that_nobody_has_is_not_paused() {
+    let reason = ["--reason", "a look", "--output", "json"];
+    let act = |words: &[&str]| amends(&[words, &reason].concat(), "");
+    let refused = act(&["pause", "--definition", "chekout"]);
+    let error = refused.error();
+    assert_eq!((refused.code, &error["code"]), (1, &json!("INVALID_ARGUMENT")), "{}", refused.stderr);
+    assert_eq!(error["reason"], "UNKNOWN_DEFINITION");
+    let known = "there is no definition `chekout`; known are: checkout, own";
+    assert!(error["message"].as_str().unwrap().contains(known), "{error}");
+    let harmless = act(&["resume", "--definition", "chekout"]);
+    assert_eq!((harmless.code, harmless.json().get("hold")), (0, None), "{}", harmless.stdout);
+    let refused = act(&["pause", "--participant", "gatway"]);
+    assert!(refused.error()["message"].as_str().unwrap().contains("gateway, "), "{}", refused.stderr);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hold_is_told_wherever_it_stands_in_the_way() {
     let folder = tempfile::tempdir().unwrap();
@@ -79,6 +95,10 @@ async fn a_hold_is_told_wherever_it_stands_in_the_way() {
         let told = site.json(&words).json();
         is_the_hold(if words[0] == "show" { &told["transaction"]["holds"] } else { &told["holds"] });
     }
+    let own = site.json(&["pause", "--definition", "own"]);
+    assert_eq!((own.code, &own.json()["hold"]["scope"]["definition"]), (0, &json!("own")), "{}", own.stderr);
+    is_the_hold(&site.json(&["get", gid]).json()["holds"]);
+    assert_eq!(site.text(&["resume", "--definition", "own"]).code, 0);
     site.resumed();
     for words in [vec!["show", gid], vec!["list"], vec!["stats"], vec!["top", "--once"]] {
         assert!(!site.text(&words).stdout.contains("held: "), "{words:?}");

@@ -31,6 +31,14 @@ pub enum ApiError {
     /// The definition did not take the input.
     #[error(transparent)]
     Definition(#[from] DefinitionError),
+    /// There is none to be paused.
+    #[error("there is no definition `{name}`; known are: {known}")]
+    UnknownDefinition {
+        /// Its name.
+        name: String,
+        /// The names there are.
+        known: String,
+    },
     /// Never heard of.
     #[error("there is no global transaction {0}")]
     NotFound(String),
@@ -160,7 +168,7 @@ impl From<ApiError> for Status {
         let (code, reason, gid) = match &error {
             ApiError::Invalid { .. } => (Code::InvalidArgument, "INVALID_REQUEST", None),
             ApiError::Filter(_) => (Code::InvalidArgument, "INVALID_FILTER", None),
-            ApiError::Definition(DefinitionError::Unknown(_)) => {
+            ApiError::Definition(DefinitionError::Unknown(_)) | ApiError::UnknownDefinition { .. } => {
                 (Code::InvalidArgument, "UNKNOWN_DEFINITION", None)
             }
             ApiError::Definition(

@@ -3,6 +3,7 @@
 use super::error::ApiError;
 use super::start::text;
 use super::view;
+use crate::definitions;
 use crate::engine::{Approval, Engine, Live, Statement};
 use crate::history::{Act, Deadlines, Held, Hold, Resolution};
 use crate::plan::OpRef;
@@ -74,6 +75,7 @@ impl Helm {
                 Ok(of_transaction(&live))
             }
             Target::Held(on) => {
+                self.is_known(&on).await?;
                 let since_us = self.engine.now_us();
                 let hold = Hold { on: on.clone(), since_us, deadlines, act, ended: None };
                 self.engine.begin_hold(&hold).await?;
@@ -153,9 +155,33 @@ impl Helm {
             Some(What::Participant(name)) if self.engine.lanes().get(&name).is_some() => {
                 Target::Held(Held::Participant(name))
             }
-            Some(What::Participant(_)) => return Err(invalid("participant", "is not on the allow-list")),
+            Some(What::Participant(_)) => {
+                let names = self.participants().join(", ");
+                return Err(invalid("participant", &format!("is not on the allow-list: {names}")));
+            }
             None => return Err(invalid("scope", "must name a gid, a definition or a participant")),
         })
+    }
+
+    fn participants(&self) -> Vec<&str> {
+        self.engine.lanes().addresses().map(|(name, _)| name).collect()
+    }
+
+    /// A definition is known that can be started, and one that history has anything of: another version's, say.
+    async fn is_known(&self, on: &Held) -> Result<(), ApiError> {
+        let Held::Definition(name) = on else { return Ok(()) };
+        let mut known: Vec<String> =
+            definitions::names(&self.participants()).into_iter().map(ToOwned::to_owned).collect();
+        if known.contains(name) {
+            return Ok(());
+        }
+        known.extend(self.engine.history().reader.deeds().await?);
+        if known.contains(name) {
+            return Ok(());
+        }
+        known.sort_unstable();
+        known.dedup();
+        Err(ApiError::UnknownDefinition { name: name.clone(), known: known.join(", ") })
     }
 
     fn of_hold(&self, on: &Held) -> pb::PauseResponse {

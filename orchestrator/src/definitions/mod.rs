@@ -89,6 +89,14 @@ pub struct Planned {
     pub reuse: Reuse,
 }
 
+/// Names of the definitions that an orchestrator with these participants has, and the one that all steps of callers' own
+/// go by.
+#[must_use]
+pub fn names(participants: &[&str]) -> Vec<&'static str> {
+    let has_bench = participants.contains(&bench::PARTICIPANT);
+    [Some(checkout::NAME), has_bench.then_some(bench::NAME), Some(own::NAME)].into_iter().flatten().collect()
+}
+
 /// Makes the plan of a named definition.
 ///
 /// # Errors

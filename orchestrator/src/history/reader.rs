@@ -1,6 +1,6 @@
 //! Reads histories back: one by gid, those that are open, and lists. Never writes.
 
-use super::entity::{event, global_transaction, plan, replica};
+use super::entity::{event, global_transaction, plan, replica, shape};
 use super::event::{Event, Fact, FlatFact, UnreadableEvent};
 use super::fold::State;
 use super::holds::HoldTable;
@@ -261,6 +261,16 @@ impl HistoryReader {
             .into_tuple()
             .all(self.store.reader())
             .await
+    }
+
+    /// Names of the definitions of which anything was ever accepted.
+    ///
+    /// # Errors
+    /// Where the store is away.
+    pub async fn deeds(&self) -> Result<Vec<String>, DbErr> {
+        use shape::Column;
+        let names = shape::Entity::find().select_only().column(Column::Definition).distinct();
+        names.order_by_asc(Column::Definition).into_tuple().all(self.store.reader()).await
     }
 
     /// Gid of the newest global transaction of a business key.
