@@ -1,11 +1,50 @@
 //! Where a global transaction stands, as every verb tells it that asks for one or acts on one, with the holds in its way.
-//! Calls nobody but to learn of these.
+//! Changes nothing.
 use crate::connect::Connection;
 use crate::exit::Exit;
 use crate::output::{Format, Paint, print_json, print_text};
 use crate::{holds, json, timeline};
-use amends_proto::amends::v1::{GlobalTransaction, Hold};
+use amends_proto::amends::v1::transactions_client::TransactionsClient;
+use amends_proto::amends::v1::{GetRequest, GlobalTransaction, Hold};
 use serde_json::Value;
+
+/// What an act came to, where the global transaction alone does not tell it.
+pub struct Remark {
+    /// Name of the field in JSON.
+    name: &'static str,
+    value: Value,
+    /// For people, a line; empty = there is nothing to be said.
+    line: String,
+}
+
+/// How it stood before an act.
+#[derive(Default)]
+pub struct Before {
+    /// Holds that kept an op waiting. They keep it waiting after the act, too, though it may be on its way from one wait to the
+    /// next when it is looked at.
+    pub holds: Vec<Hold>,
+}
+
+impl Before {
+    /// Looks. What cannot be told is told by the act itself.
+    pub async fn look(connection: Connection, gid: &str) -> Before {
+        let request = GetRequest { gid: gid.to_owned() };
+        let Ok(found) = TransactionsClient::new(connection.clone()).get(request).await else {
+            return Before::default();
+        };
+        Before { holds: holds::in_the_way(connection, &found.into_inner()).await }
+    }
+
+    /// What a retry waits for all the same.
+    pub fn waits_for(&self) -> Remark {
+        let names: Vec<String> = self.holds.iter().map(holds::name).collect();
+        let line = match names.as_slice() {
+            [] => String::new(),
+            names => format!("the attempt waits until {} is resumed\n", names.join(" and ")),
+        };
+        Remark { name: "waits_for", value: names.into(), line }
+    }
+}
 
 /// Prints where a global transaction stands, and says so by the exit code.
 pub async fn tell(
@@ -14,9 +53,28 @@ pub async fn tell(
     format: Format,
 ) -> anyhow::Result<Exit> {
     let holds = holds::in_the_way(connection, transaction).await;
+    print(transaction, &holds, None, format)
+}
+
+/// Prints it with these holds in its way, and what an act came to.
+pub fn print(
+    transaction: &GlobalTransaction,
+    holds: &[Hold],
+    remark: Option<Remark>,
+    format: Format,
+) -> anyhow::Result<Exit> {
     match format {
-        Format::Json => print_json(&document(transaction, &holds)?)?,
-        Format::Text => print_text(&text(transaction, &holds))?,
+        Format::Json => {
+            let mut told = document(transaction, holds)?;
+            if let Some(Remark { name, value, .. }) = remark {
+                told[name] = value;
+            }
+            print_json(&told)?;
+        }
+        Format::Text => {
+            let line = remark.map(|remark| remark.line).unwrap_or_default();
+            print_text(&format!("{line}{}", text(transaction, holds)))?;
+        }
     }
     Ok(Exit::of_status(transaction.status()))
 }
@@ -28,8 +86,7 @@ pub fn document(transaction: &GlobalTransaction, holds: &[Hold]) -> anyhow::Resu
     Ok(told)
 }
 
-/// For people.
-pub fn text(transaction: &GlobalTransaction, holds: &[Hold]) -> String {
+fn text(transaction: &GlobalTransaction, holds: &[Hold]) -> String {
     let head = timeline::head(transaction, Paint::detect());
     format!("{head}{}{}", holds::lines(holds), timeline::steps(transaction))
 }

@@ -3,7 +3,8 @@
 use crate::connect::{Connection, Target};
 use crate::exit::Exit;
 use crate::output::{Format, print_json, print_text};
-use crate::{holds, json, standing};
+use crate::standing::{self, Before};
+use crate::{holds, json};
 use amends_proto::amends::v1::operations_client::OperationsClient;
 use amends_proto::amends::v1::scope::What;
 use amends_proto::amends::v1::{
@@ -85,9 +86,10 @@ impl Retry {
             expected_last_seq: self.why.expect_seq,
         };
         let connection = self.target.connect().await?;
-        let answer = OperationsClient::new(connection.clone()).retry(request).await;
+        let before = Before::look(connection.clone(), &self.gid).await;
+        let answer = OperationsClient::new(connection).retry(request).await;
         let answer = answer.with_context(|| format!("retry {}", self.gid))?;
-        standing::tell(connection, &answer.into_inner(), format).await
+        standing::print(&answer.into_inner(), &before.holds, Some(before.waits_for()), format)
     }
 }
 

@@ -70,6 +70,19 @@ fn a_definition_that_nobody_has_is_not_paused() {
     assert!(refused.error()["message"].as_str().unwrap().contains("gateway, "), "{}", refused.stderr);
 }
 
+fn a_retry_says_that_it_waits(site: &Site) {
+    for more in [&[][..], &["--step", "03", "--op", "action"]] {
+        let words = [&["retry", &site.gid], more].concat();
+        let told = site.text(&words);
+        assert_eq!(told.code, 4, "{}", told.stderr);
+        let first = told.stdout.lines().next();
+        assert_eq!(first, Some("the attempt waits until participant gateway is resumed"), "{}", told.stdout);
+        let told = site.json(&words).json();
+        assert_eq!(told["waits_for"], json!(["participant gateway"]));
+        is_the_hold(&told["holds"]);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hold_is_told_wherever_it_stands_in_the_way() {
     let folder = tempfile::tempdir().unwrap();
@@ -95,6 +108,7 @@ async fn a_hold_is_told_wherever_it_stands_in_the_way() {
         let told = site.json(&words).json();
         is_the_hold(if words[0] == "show" { &told["transaction"]["holds"] } else { &told["holds"] });
     }
+    a_retry_says_that_it_waits(&site);
     let own = site.json(&["pause", "--definition", "own"]);
     assert_eq!((own.code, &own.json()["hold"]["scope"]["definition"]), (0, &json!("own")), "{}", own.stderr);
     is_the_hold(&site.json(&["get", gid]).json()["holds"]);

@@ -50,7 +50,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Ends the wait for the next attempt, of one op or of all that wait.
+    /// Ends the wait for the next attempt, of one op or of all that wait. A hold of the definition or the participant refuses
+    /// nothing: that attempt is made when it ends.
     ///
     /// # Errors
     /// As [`Engine::pause`].
@@ -64,9 +65,6 @@ impl Engine {
         // Ops that run in this process, and what a coordinator has still to ask for.
         let asked = |at: OpRef| live.coordinator().calls() && live.state().op(at).attempts > 0;
         let waits = |at: OpRef| live.running(at).is_some() || asked(at);
-        if at.is_some_and(|at| self.held(live, at.step).is_some()) {
-            return Err(Denied::Paused.into());
-        }
         self.act(live, seen, |state| steer::retry(state, at, &waits, act)).await?;
         self.bring_on(live);
         Ok(())

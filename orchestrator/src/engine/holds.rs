@@ -2,7 +2,7 @@
 //! participant of the step. The rules are pure; beside them stands what this process knows of the table of holds.
 //! Must not know how an attempt is made.
 
-use super::{Engine, Live, Scope};
+use super::{Engine, Live, Scope, next_ops};
 use crate::history::{Act, Deadlines, Held, Hold, HoldTable, Paused, State};
 use crate::plan::StepIndex;
 use amends_serve::outage::Outage;
@@ -143,6 +143,17 @@ impl Engine {
     pub fn held(&self, live: &Live, step: StepIndex) -> Option<HeldBack> {
         let participant = &live.plan.steps()[step].participant;
         held_back(&live.state(), &self.holds.all(), &live.plan.body().definition, participant)
+    }
+
+    /// What holds back the ops that are to be done now, each once.
+    #[must_use]
+    pub fn holding(&self, live: &Live) -> Vec<Scope> {
+        let mut scopes = Vec::new();
+        for at in next_ops(&live.plan, &live.state()) {
+            let held = self.held(live, at.step).map(|held| held.scope);
+            scopes.extend(held.filter(|scope| !scopes.contains(scope)));
+        }
+        scopes
     }
 
     /// How long deadlines stood still since a moment in unix microseconds: those of a step, or of the whole.

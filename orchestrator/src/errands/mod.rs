@@ -11,6 +11,7 @@ mod under_way;
 pub use preview::{MOST, Preview, TooMany, preview};
 
 use crate::engine::{ActError, Cancelled, Engine, Live};
+use crate::explain;
 use crate::history::{Act, AppendError, Deadlines, Errand, ErrandBook, ErrandItem, ReadError, bounded};
 use sea_orm::DbErr;
 use std::sync::Arc;
@@ -63,7 +64,8 @@ impl Deed {
 
 /// What became of an item.
 enum Outcome {
-    Done,
+    /// With what is to be known of it; mostly nothing.
+    Done(String),
     Refused(String),
     /// Nobody can tell now.
     Later,
@@ -172,7 +174,7 @@ impl Errands {
     async fn settle(&self, errand: &Errand, item: ErrandItem) -> Result<bool, DbErr> {
         let acted = tokio::time::timeout(PATIENCE, self.act(errand, &item.gid)).await;
         let (state, message) = match acted.unwrap_or(Outcome::Later) {
-            Outcome::Done => ("done", String::new()),
+            Outcome::Done(note) => ("done", bounded(&note)),
             Outcome::Refused(why) => ("refused", bounded(&why)),
             Outcome::Later => return Ok(false),
         };
@@ -199,7 +201,7 @@ impl Errands {
             return Outcome::Refused("another version asked for it".to_owned());
         };
         match self.is_recorded(gid, &reference).await {
-            Ok(true) => return Outcome::Done,
+            Ok(true) => return Outcome::Done(String::new()),
             Ok(false) => {}
             Err(error) => {
                 tracing::warn!(%error, "whether an act was done is looked up again");
@@ -233,7 +235,7 @@ async fn carry_out(engine: &Arc<Engine>, live: &Arc<Live>, deed: Deed, act: &Act
         Deed::Resume => engine.resume(live, 0, act).await,
         Deed::Cancel => {
             return match engine.cancel(live, act).await {
-                Ok(Cancelled::Decided | Cancelled::Already) => Outcome::Done,
+                Ok(Cancelled::Decided | Cancelled::Already) => Outcome::Done(String::new()),
                 Ok(Cancelled::PastPivot) => Outcome::Refused("PAST_PIVOT|it can only go forward".to_owned()),
                 Ok(Cancelled::PivotInFlight) => {
                     Outcome::Refused("PIVOT_IN_FLIGHT|the outcome of the pivot decides".to_owned())
@@ -243,10 +245,21 @@ async fn carry_out(engine: &Arc<Engine>, live: &Arc<Live>, deed: Deed, act: &Act
         }
     };
     match outcome {
-        Ok(()) => Outcome::Done,
+        Ok(()) if deed == Deed::Retry => Outcome::Done(waits(engine, live)),
+        Ok(()) => Outcome::Done(String::new()),
         Err(ActError::Denied(why)) => Outcome::Refused(format!("{}|{why}", why.reason())),
         Err(ActError::Append(error)) => unstored(&error),
     }
+}
+
+/// What the attempt that was asked for waits for all the same.
+fn waits(engine: &Engine, live: &Live) -> String {
+    let held: Vec<String> =
+        engine.holding(live).iter().map(|held| explain::scope(held, &live.plan).0).collect();
+    if held.is_empty() {
+        return String::new();
+    }
+    format!("HELD|the attempt waits until {} is resumed", held.join(" and "))
 }
 
 fn unstored(error: &AppendError) -> Outcome {

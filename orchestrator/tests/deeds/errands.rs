@@ -4,7 +4,7 @@ use super::world::{PATIENCE, World, now_us};
 use amends_dtm::{Gid, Op};
 use amends_orchestrator::errands::{Deed, Errands, preview};
 use amends_orchestrator::filter::parse;
-use amends_orchestrator::history::{Act, Errand, ErrandBook, PENDING, Standing, Status};
+use amends_orchestrator::history::{Act, Deadlines, Errand, ErrandBook, Held, PENDING, Standing, Status};
 use amends_orchestrator::plan::{Mode, OpRef, Plan};
 use std::sync::Arc;
 use std::time::Duration;
@@ -113,6 +113,33 @@ async fn an_act_in_bulk_is_told_before_and_goes_on_over_a_crash() {
         assert_eq!(item.message.starts_with("PAST_PIVOT|"), refused, "{item:?}");
     }
     assert_eq!(errands.book().find(&id).await.unwrap().unwrap().subject, "ann");
+}
+
+/// A retry is taken, also that of one op, and says that it waits for the end of a hold.
+#[tokio::test]
+async fn a_retry_under_a_hold_is_done_and_says_what_it_waits_for() {
+    let world = World::start().await;
+    let gid = world.stuck().await;
+    let held = Held::Participant("scripted".into());
+    world.hold_by(held.clone(), Deadlines::Stop).await;
+    let errands = world.errands().await;
+    let (before, after) = (errand(Deed::Retry), errand(Deed::Retry));
+    let items = async |errand: &Errand| {
+        errands.begin(errand.clone(), std::slice::from_ref(&gid)).await.unwrap();
+        until_left(errands.book(), &errand.id, 0).await;
+        errands.book().items(&errand.id, "", 1).await.unwrap().remove(0)
+    };
+    let item = items(&before).await;
+    let waits = "HELD|the attempt waits until participant scripted is resumed";
+    assert_eq!((item.state.as_str(), item.message.as_str()), ("done", waits));
+    let live = world.engine.find(&gid).await.unwrap().unwrap();
+    let calls = world.branches.order_of(&gid);
+    world.retry(&live, 0, Some(OpRef { step: 1, op: Op::Action })).await.unwrap();
+    assert_eq!(world.branches.order_of(&gid), calls, "it is held back still");
+    world.release(held).await;
+    live.until(|state| state.op(OpRef { step: 1, op: Op::Action }).attempts > 1).await;
+    live.until(|state| state.op(OpRef { step: 1, op: Op::Action }).standing == Standing::Waiting).await;
+    assert_eq!(items(&after).await.message, "");
 }
 
 /// More of them than are carried out at once, and none is through before its last item is.
