@@ -59,6 +59,14 @@ pub fn report(error: &anyhow::Error, format: Format) -> ExitCode {
     ExitCode::FAILURE
 }
 
+/// Tells on standard error what went well, and should be known all the same: as a line, or as one JSON object.
+pub fn warn(text: &str, format: Format) {
+    match format {
+        Format::Text => eprintln!("{}", harmless(&format!("warning: {text}"))),
+        Format::Json => eprintln!("{}", harmless(&json!({"warning": {"message": text}}).to_string())),
+    }
+}
+
 /// An error as it is told.
 #[derive(Debug, PartialEq, Eq)]
 struct Told {

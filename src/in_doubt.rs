@@ -4,8 +4,8 @@ use crate::connect::{Connection, Target};
 use crate::exit::Exit;
 use crate::json;
 use crate::output::{Format, money, print_json, print_text, table};
-use amends_proto::amends::v1::TopologyRequest;
 use amends_proto::amends::v1::operations_client::OperationsClient;
+use amends_proto::amends::v1::{ExplainRequest, ExplainResponse, ExplainedOp, Situation, TopologyRequest};
 use amends_proto::pay::gateway::v1::gateway_service_client::GatewayServiceClient;
 use amends_proto::pay::gateway::v1::{
     ApproveResolutionRequest, ClaimInDoubtRequest, GetInDoubtRequest, InDoubtItem, ListInDoubtResponse,
@@ -13,9 +13,17 @@ use amends_proto::pay::gateway::v1::{
 };
 use anyhow::Context as _;
 use std::fmt::Write as _;
+use std::time::Duration;
 
 const ITEM: &str = "pay.gateway.v1.InDoubtItem";
 const LONGEST_PAGE: i32 = 1_000;
+/// The state of an item that nobody has to look at any more.
+const RESOLVED: &str = "resolved";
+/// The item of a payment is named where the gateway tells it in this time.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// The cause of attention, and the gateway's reason, of a payment that nobody can prove.
+const CAUSE: &str = "payment_in_doubt";
+const REASON: &str = "PAYMENT_UNKNOWN";
 
 /// Payments in doubt: lists them, and lets two people state with evidence what is the case
 #[derive(Debug, clap::Args)]
@@ -174,6 +182,43 @@ async fn claim(client: &mut Client, item_id: String, ttl_s: i32) -> anyhow::Resu
     Ok(client.claim_in_doubt(request).await.context("claim")?.into_inner())
 }
 
+/// What whoever states the outcome of a step's op has to know where its payment is in doubt; `None` = it is not, as far as
+/// can be told.
+pub async fn caution(target: &Target, gid: &str, step: &str) -> Option<String> {
+    let request = ExplainRequest { gid: gid.to_owned() };
+    let mut operations = OperationsClient::new(target.connect().await.ok()?);
+    let told = operations.explain(request).await.ok()?.into_inner();
+    if !is_in_doubt(&told, step) {
+        return None;
+    }
+    let found = tokio::time::timeout(PATIENCE, async {
+        items(&mut connect(None, target).await?, |item| item.gid == gid && item.state != RESOLVED).await
+    });
+    let item = found.await.ok().and_then(Result::ok).and_then(|items| items.into_iter().next());
+    Some(cautious(step, item.as_ref()))
+}
+
+/// Whether the payment of a step is: an op of it that waits says so, also during a pause, or the need for a person does.
+fn is_in_doubt(told: &ExplainResponse, step: &str) -> bool {
+    let of_op = |op: &ExplainedOp| {
+        op.situation() == Situation::PaymentInDoubt || op.last_reason.split('|').next() == Some(REASON)
+    };
+    told.ops.iter().any(|op| op.branch_id == step && of_op(op))
+        || told.attention.iter().any(|need| need.branch_id == step && need.cause == CAUSE)
+}
+
+fn cautious(step: &str, item: Option<&InDoubtItem>) -> String {
+    let (named, id) = match item {
+        Some(item) => (format!(" (item {})", item.item_id), item.item_id.as_str()),
+        None => (String::new(), "ITEM"),
+    };
+    format!(
+        "the payment of step {step} is in doubt at the gateway{named}: this statement settles nothing there, \
+         though it releases what is held for the payment. Better: `amends in-doubt propose {id} --outcome … \
+         --evidence …`, then `amends in-doubt approve {id}` by another person"
+    )
+}
+
 async fn connect(gateway: Option<String>, target: &Target) -> anyhow::Result<Client> {
     let address = match gateway {
         Some(address) => address,
@@ -188,18 +233,25 @@ async fn connect(gateway: Option<String>, target: &Target) -> anyhow::Result<Cli
     Ok(GatewayServiceClient::new(target.connect().await?))
 }
 
-async fn list(client: &mut Client, all: bool, format: Format) -> anyhow::Result<Exit> {
+async fn items(
+    client: &mut Client,
+    wanted: impl Fn(&InDoubtItem) -> bool,
+) -> anyhow::Result<Vec<InDoubtItem>> {
     let mut items: Vec<InDoubtItem> = Vec::new();
     let mut cursor = String::new();
     loop {
         let request = ListRequest { cursor, limit: LONGEST_PAGE };
         let page = client.list_in_doubt(request).await.context("list")?.into_inner();
-        items.extend(page.items.into_iter().filter(|item| all || item.state != "resolved"));
+        items.extend(page.items.into_iter().filter(&wanted));
         cursor = page.next_cursor;
         if cursor.is_empty() {
-            break;
+            return Ok(items);
         }
     }
+}
+
+async fn list(client: &mut Client, all: bool, format: Format) -> anyhow::Result<Exit> {
+    let items = items(client, |item| all || item.state != RESOLVED).await?;
     match format {
         Format::Json => {
             let found = ListInDoubtResponse { items, next_cursor: String::new() };
@@ -255,6 +307,30 @@ fn text(item: &InDoubtItem) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use amends_proto::amends::v1::Attention;
+
+    #[test]
+    fn a_payment_is_in_doubt_by_what_is_said_of_its_step() {
+        let op = |branch: &str, situation: Situation, reason: &str| ExplainResponse {
+            ops: vec![ExplainedOp {
+                branch_id: branch.into(),
+                situation: situation.into(),
+                last_reason: reason.into(),
+                ..ExplainedOp::default()
+            }],
+            ..ExplainResponse::default()
+        };
+        assert!(is_in_doubt(&op("05", Situation::PaymentInDoubt, ""), "05"));
+        assert!(is_in_doubt(&op("05", Situation::Paused, "PAYMENT_UNKNOWN|silence"), "05"));
+        assert!(!is_in_doubt(&op("05", Situation::PaymentInDoubt, ""), "04"));
+        assert!(!is_in_doubt(&op("05", Situation::WaitingForRetry, "GONE|x"), "05"));
+        let need = Attention { cause: CAUSE.into(), branch_id: "05".into(), ..Attention::default() };
+        let told = ExplainResponse { attention: vec![need], ..ExplainResponse::default() };
+        assert!(is_in_doubt(&told, "05") && !is_in_doubt(&told, "01"));
+        assert!(
+            cautious("05", None).contains("at the gateway: this") && cautious("05", None).contains("ITEM")
+        );
+    }
 
     #[test]
     fn an_item_tells_who_stated_what_and_who_has_to_approve() {

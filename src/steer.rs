@@ -1,10 +1,10 @@
 //! `amends retry`, `redrive`, `pause`, `resume`, `resolve`: what people do to global transactions, each with its reason for
 //! the history.
 use crate::connect::{Connection, Target};
-use crate::exit::Exit;
+use crate::exit::{self, Exit};
 use crate::output::{Format, print_json, print_text};
 use crate::standing::{self, Before};
-use crate::{holds, json};
+use crate::{holds, in_doubt, json};
 use amends_proto::amends::v1::operations_client::OperationsClient;
 use amends_proto::amends::v1::scope::What;
 use amends_proto::amends::v1::{
@@ -257,8 +257,13 @@ impl Resolve {
             expected_last_seq: self.expect_seq,
         };
         let connection = self.target.connect().await?;
+        // Looked up before: afterwards nothing waits there any more.
+        let caution = in_doubt::caution(&self.target, &self.gid, &request.branch_id).await;
         let told = OperationsClient::new(connection.clone()).resolve(request).await;
         let told = told.with_context(|| format!("resolve {}", self.gid))?.into_inner();
+        if let Some(caution) = caution {
+            exit::warn(&caution, format);
+        }
         let transaction = told.transaction.clone().unwrap_or_default();
         match format {
             Format::Json => print_json(&json::of("amends.v1.ResolveResponse", &told)?)?,

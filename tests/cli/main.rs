@@ -12,6 +12,7 @@ mod own;
 mod preflight;
 mod redrive;
 mod replay;
+mod resolve;
 mod system;
 mod terminal;
 mod top;

@@ -3,8 +3,9 @@
 
 use super::act::Act;
 use super::words::in_address;
-use amends_proto::amends::v1::GlobalTransaction;
+use amends_proto::amends::v1::{GlobalTransaction, Op, OpState};
 use maud::{Markup, html};
+use std::collections::BTreeSet;
 
 /// A way out of a need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +30,8 @@ const CANCEL: Way = Way::Act(Act::Cancel);
 
 /// A payment that nobody can prove: stating its undo here would release what is held for it, past the gateway's own item.
 const IN_DOUBT: &str = "payment_in_doubt";
+/// The gateway's reason where it cannot tell what became of a payment.
+const UNKNOWN: &str = "PAYMENT_UNKNOWN";
 
 /// One for each cause that the orchestrator opens.
 const REMEDIES: [Remedy; 9] = [
@@ -128,13 +131,26 @@ pub fn is_resolved_elsewhere(transaction: &GlobalTransaction) -> bool {
     transaction.all_attention.iter().any(|need| need.cause == IN_DOUBT)
 }
 
+/// The ops whose payment nobody can prove: as a need for a person tells, or, before there is one, the gateway itself.
+fn in_doubt(transaction: &GlobalTransaction) -> BTreeSet<String> {
+    let needs = transaction.all_attention.iter().filter(|need| need.cause == IN_DOUBT);
+    let unknown =
+        |op: &&Op| op.state() == OpState::Waiting && op.last_reason.split('|').next() == Some(UNKNOWN);
+    let waiting = transaction
+        .steps
+        .iter()
+        .flat_map(|step| step.ops.iter().filter(unknown).map(|op| at(&step.branch_id, &op.op)));
+    needs.map(|need| at(&need.branch_id, &need.op)).chain(waiting).collect()
+}
+
 /// What to know before an outcome is stated all the same.
 #[must_use]
 pub fn warning(transaction: &GlobalTransaction) -> Markup {
+    let ops: Vec<String> = in_doubt(transaction).into_iter().collect();
     html! {
-        @for need in transaction.all_attention.iter().filter(|need| need.cause == IN_DOUBT) {
+        @if !ops.is_empty() {
             div.notice.bad role="alert" {
-                p { b { "Its payment is in doubt" } " at " (at(&need.branch_id, &need.op)) ". To state here that it is taken back \
+                p { b { "Its payment is in doubt" } " at " (ops.join(", ")) ". To state here that it is taken back \
                     releases stock, points and money that are held for it, while the gateway cannot prove yet that nothing was \
                     kept, and its item stays open. Settle it among the "
                     a href={ "/in-doubt?gid=" (transaction.gid) } { "payments in doubt" } " instead." }
@@ -146,7 +162,7 @@ pub fn warning(transaction: &GlobalTransaction) -> Markup {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeSet;
+    use amends_proto::amends::v1::Step;
 
     #[test]
     fn each_runbook_of_a_cause_has_its_ways() {
@@ -184,5 +200,15 @@ mod tests {
         assert!(is_resolved_elsewhere(&of(IN_DOUBT)) && !is_resolved_elsewhere(&of("undo_refused")));
         assert!(warning(&of(IN_DOUBT)).into_string().contains("05 compensate"));
         assert_eq!(warning(&of("undo_refused")).into_string(), "");
+        let op = |state: OpState| {
+            let last_reason = "PAYMENT_UNKNOWN|silence".to_owned();
+            Op { op: "action".to_owned(), state: state.into(), last_reason, ..Op::default() }
+        };
+        let before = |state: OpState| {
+            let step = Step { branch_id: "05".to_owned(), ops: vec![op(state)], ..Step::default() };
+            warning(&GlobalTransaction { steps: vec![step], ..Default::default() }).into_string()
+        };
+        assert!(before(OpState::Waiting).contains("in doubt</b> at 05 action."));
+        assert_eq!(before(OpState::Succeeded), "");
     }
 }

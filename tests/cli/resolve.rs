@@ -1,0 +1,39 @@
+//! `amends resolve` of an op whose payment nobody can prove: it is done, and says that there is a better way.
+use crate::verbs::amends_at;
+use amends_stack::Role;
+use amends_testkit::{Coordinator, Mode, World, WorldConfig, until};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_states_the_outcome_of_a_payment_in_doubt_is_told_of_its_item() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = WorldConfig::new(env!("CARGO_BIN_EXE_amends"), folder.path(), Coordinator::Dtm);
+    let world = World::start(&config).await;
+    let target = world.stack().address(Role::Orchestrator);
+    let shop = world.shop().await;
+    let checkout = shop.checkout(Mode::Saga).psp("sale", "late_charge(10m)").await;
+    let checkout = checkout.psp("query", "query_unknown(100000)").await.psp("close", "5xx_before").await;
+    let story = checkout.start().await;
+    let seen = story.becomes("attention payment_in_doubt", |seen| seen.attention.is_some()).await;
+    let step = seen.attention.unwrap().branch_id;
+    let item = until("the gateway has an item of it", async || {
+        let listed = amends_at(&target, &["in-doubt", "list", "--output", "json"], "").json();
+        let of_it = listed["items"].as_array()?.iter().find(|item| item["gid"] == story.gid.as_str())?;
+        of_it["item_id"].as_str().map(ToOwned::to_owned)
+    })
+    .await;
+    let resolve = |more: &[&str]| {
+        let words =
+            ["resolve", &story.gid, "--step", &step, "--op", "compensate", "--outcome", "compensated"];
+        let words = [&words[..], &["--evidence", "the bank says so", "--caller", "ann"], more].concat();
+        amends_at(&target, &words, "")
+    };
+    let better = format!("`amends in-doubt propose {item} ");
+    let told = resolve(&[]);
+    assert!(told.stderr.starts_with("warning: the payment of step "), "{} {}", told.code, told.stderr);
+    assert!(
+        told.stderr.contains(&better) && told.stderr.contains(&format!("item {item}")),
+        "{}",
+        told.stderr
+    );
+    world.stop().await;
+}
