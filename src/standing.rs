@@ -2,7 +2,7 @@
 //! Changes nothing.
 use crate::connect::Connection;
 use crate::exit::Exit;
-use crate::output::{Format, Paint, print_json, print_text};
+use crate::output::{Format, Paint, print_json, print_text, status_name};
 use crate::{holds, json, timeline};
 use amends_proto::amends::v1::transactions_client::TransactionsClient;
 use amends_proto::amends::v1::{GetRequest, GlobalTransaction, Hold};
@@ -23,6 +23,8 @@ pub struct Before {
     /// Holds that kept an op waiting. They keep it waiting after the act, too, though it may be on its way from one wait to the
     /// next when it is looked at.
     pub holds: Vec<Hold>,
+    /// Where it was; `None` = that could not be told.
+    found: Option<GlobalTransaction>,
 }
 
 impl Before {
@@ -32,7 +34,18 @@ impl Before {
         let Ok(found) = TransactionsClient::new(connection.clone()).get(request).await else {
             return Before::default();
         };
-        Before { holds: holds::in_the_way(connection, &found.into_inner()).await }
+        let found = found.into_inner();
+        Before { holds: holds::in_the_way(connection, &found).await, found: Some(found) }
+    }
+
+    /// Whether it had ended, so that what was asked for had no effect any more.
+    pub fn had_ended(&self) -> Remark {
+        let ended = self.found.as_ref().filter(|found| Exit::of_status(found.status()) != Exit::Running);
+        let line = ended.map(|ended| {
+            let at = ended.finished_at.map(|at| format!(" at {at}")).unwrap_or_default();
+            format!("it had ended already: {}{at}; nothing was changed\n", status_name(ended.status()))
+        });
+        Remark { name: "had_ended", value: ended.is_some().into(), line: line.unwrap_or_default() }
     }
 
     /// What a retry waits for all the same.

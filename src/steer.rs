@@ -1,6 +1,6 @@
 //! `amends retry`, `redrive`, `pause`, `resume`, `resolve`: what people do to global transactions, each with its reason for
 //! the history.
-use crate::connect::{Connection, Target};
+use crate::connect::Target;
 use crate::exit::{self, Exit};
 use crate::output::{Format, print_json, print_text};
 use crate::standing::{self, Before};
@@ -155,7 +155,11 @@ impl Pause {
         };
         let connection = self.target.connect().await?;
         let answer = OperationsClient::new(connection.clone()).pause(request).await.context("pause")?;
-        tell_pause(connection, &answer.into_inner(), format).await
+        let answer = answer.into_inner();
+        match &answer.transaction {
+            Some(now) => standing::tell(connection, now, format).await,
+            None => tell_hold(&answer, format),
+        }
     }
 }
 
@@ -174,25 +178,29 @@ pub struct Resume {
 impl Resume {
     /// Runs the verb.
     pub async fn run(self, format: Format) -> anyhow::Result<Exit> {
+        let connection = self.target.connect().await?;
+        let before = match &self.which.gid {
+            Some(gid) => Before::look(connection.clone(), gid).await,
+            None => Before::default(),
+        };
         let request = ResumeRequest {
             scope: Some(self.which.scope()),
             reason: self.why.reason,
             expected_last_seq: self.why.expect_seq,
         };
-        let connection = self.target.connect().await?;
-        let answer = OperationsClient::new(connection.clone()).resume(request).await.context("resume")?;
-        tell_pause(connection, &answer.into_inner(), format).await
+        let answer = OperationsClient::new(connection).resume(request).await.context("resume")?.into_inner();
+        match &answer.transaction {
+            Some(now) => standing::print(now, &before.holds, Some(before.had_ended()), format),
+            None => tell_hold(&answer, format),
+        }
     }
 }
 
-async fn tell_pause(connection: Connection, told: &PauseResponse, format: Format) -> anyhow::Result<Exit> {
-    match (&told.transaction, format) {
-        (Some(transaction), _) => return standing::tell(connection, transaction, format).await,
-        (None, Format::Json) => print_json(&json::of("amends.v1.PauseResponse", told)?)?,
-        (None, Format::Text) => match &told.hold {
-            Some(hold) => print_text(&holds::rows(std::slice::from_ref(hold)))?,
-            None => print_text("it was not paused\n")?,
-        },
+fn tell_hold(told: &PauseResponse, format: Format) -> anyhow::Result<Exit> {
+    match (format, &told.hold) {
+        (Format::Json, _) => print_json(&json::of("amends.v1.PauseResponse", told)?)?,
+        (Format::Text, Some(hold)) => print_text(&holds::rows(std::slice::from_ref(hold)))?,
+        (Format::Text, None) => print_text("it was not paused\n")?,
     }
     Ok(Exit::Ok)
 }

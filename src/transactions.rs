@@ -2,8 +2,9 @@
 use crate::connect::{Connection, Target};
 use crate::exit::Exit;
 use crate::output::{Format, mode_name, print_json, print_text, status_name, table};
+use crate::standing::{self, Before};
 use crate::start::wait;
-use crate::{holds, json, standing, timeline};
+use crate::{holds, json, timeline};
 use amends_proto::amends::v1::transactions_client::TransactionsClient;
 use amends_proto::amends::v1::{
     CancelRequest, GetByBusinessKeyRequest, GetRequest, GlobalTransaction, Hold, ListRequest, ListResponse,
@@ -197,10 +198,14 @@ impl Cancel {
     /// Runs the verb.
     pub async fn run(self, format: Format) -> anyhow::Result<Exit> {
         let connection = self.target.connect().await?;
+        let before = Before::look(connection.clone(), &self.gid).await;
         let mut client = TransactionsClient::new(connection.clone());
         let request = CancelRequest { gid: self.gid.clone(), reason: self.reason };
         let answer = client.cancel(request).await.with_context(|| format!("cancel {}", self.gid))?;
-        standing::tell(connection, &answer.into_inner(), format).await
+        let transaction = answer.into_inner();
+        // It wakes whatever a hold kept waiting before.
+        let holds = holds::in_the_way(connection, &transaction).await;
+        standing::print(&transaction, &holds, Some(before.had_ended()), format)
     }
 }
 

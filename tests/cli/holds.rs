@@ -1,5 +1,5 @@
 //! Holds of participants and definitions: whoever looks at what they keep waiting is told of them, by every verb.
-use crate::verbs::{Ended, amends, amends_at, order, stocked};
+use crate::verbs::{Ended, amends, amends_at, order, start, stocked};
 use amends_stack::{Role, Stack};
 use amends_testkit::until;
 use serde_json::{Value, json};
@@ -83,6 +83,35 @@ fn a_retry_says_that_it_waits(site: &Site) {
     }
 }
 
+/// What has ended is not cancelled nor resumed, and whoever asks for it is told so; the exit code is that of its end.
+#[test]
+fn an_act_on_what_has_ended_says_that_it_came_too_late() {
+    for (number, card, code, status, verbs) in [
+        ("late-declined", "tok_decline", 3, "failed", &["cancel", "resume"][..]),
+        ("late-paid", "tok_ok", 0, "succeeded", &["resume"]),
+    ] {
+        let started = start("saga", &order(number, card), &["--wait", "30"]).json();
+        let (gid, at) = (started["gid"].as_str().unwrap(), started["finished_at"].as_str().unwrap());
+        for verb in verbs {
+            let words = [verb, gid, "--reason", "changed my mind"];
+            let told = amends(&words, "");
+            let late = format!("it had ended already: {status} at {at}; nothing was changed");
+            assert_eq!(
+                (told.code, told.stdout.lines().next()),
+                (code, Some(late.as_str())),
+                "{}",
+                told.stderr
+            );
+            let told = amends(&[&words[..], &["--output", "json"]].concat(), "");
+            assert_eq!((told.code, &told.json()["had_ended"]), (code, &json!(true)), "{}", told.stdout);
+            assert_eq!(
+                (&told.json()["last_seq"], &told.json()["status"]),
+                (&started["last_seq"], &json!(status))
+            );
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hold_is_told_wherever_it_stands_in_the_way() {
     let folder = tempfile::tempdir().unwrap();
@@ -112,6 +141,9 @@ async fn a_hold_is_told_wherever_it_stands_in_the_way() {
     let own = site.json(&["pause", "--definition", "own"]);
     assert_eq!((own.code, &own.json()["hold"]["scope"]["definition"]), (0, &json!("own")), "{}", own.stderr);
     is_the_hold(&site.json(&["get", gid]).json()["holds"]);
+    let resumed = site.json(&["resume", gid]).json();
+    assert_eq!(resumed["had_ended"], json!(false));
+    is_the_hold(&resumed["holds"]);
     assert_eq!(site.text(&["resume", "--definition", "own"]).code, 0);
     site.resumed();
     for words in [vec!["show", gid], vec!["list"], vec!["stats"], vec!["top", "--once"]] {
