@@ -1,12 +1,16 @@
 //! `amends check`: waits for quiet and prints the checkers' verdict. Knows no invariant's content.
-use crate::connect::Target;
+use crate::connect::{Connection, Target};
 use crate::exit::Exit;
-use crate::output::{Format, Paint, Tone, print_json, print_text};
+use crate::output::{Format, Paint, Tone, print_json, print_text, said};
 use amends_checkers::{Quiet, Report, Targets};
+use amends_proto::amends::v1::operations_client::OperationsClient;
+use amends_proto::amends::v1::{ExplainRequest, Situation};
 use anyhow::Context as _;
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
+use tonic::Code;
 
 /// How long open global transactions and the coordinator may take to come to rest.
 const QUIET_TIMEOUT: Duration = Duration::from_secs(60);
@@ -17,7 +21,7 @@ const SHOWN: usize = 20;
 ///
 /// Waits until nothing moves, at most as long as --wait says, and then judges what it reads. A system that is at work
 /// never rests: what began meanwhile is a note, and a breach counts only if several readings show it. But what was open
-/// all the time stands still, which is as bad as a breach. Exit 1 on either.
+/// all the time stands still, which is as bad as a breach; where a pause holds it back, that is named. Exit 1 on either.
 #[derive(Debug, clap::Args)]
 pub struct Check {
     /// How many seconds everything may take to come to rest
@@ -32,16 +36,18 @@ impl Check {
     pub async fn run(self, format: Format) -> anyhow::Result<Exit> {
         let targets = Targets::from_topology(&self.target.target).await?;
         let examined = examine(&targets, Duration::from_secs(self.wait)).await?;
+        let causes = causes(self.target.connect().await?, &examined.stuck).await?;
         match format {
             Format::Json => print_json(&json!({
                 "ok": examined.is_sound(),
                 "lines": examined.report.lines,
                 "stuck": examined.stuck,
+                "held": causes,
                 "notes": examined.report.notes,
             }))?,
             Format::Text => {
                 let paint = Paint::detect();
-                print_text(&format!("{}{}", examined.rest(paint), text(&examined.report, paint)))?;
+                print_text(&format!("{}{}", examined.rest(&causes, paint), text(&examined.report, paint)))?;
             }
         }
         Ok(if examined.is_sound() { Exit::Ok } else { Exit::Unsound })
@@ -62,7 +68,7 @@ impl Examined {
     }
 
     /// One line on the rest of the system, with what disturbs it below.
-    fn rest(&self, paint: Paint) -> String {
+    fn rest(&self, causes: &Causes, paint: Paint) -> String {
         let seconds = self.waited.as_secs();
         let verdict = match self.stuck.len() {
             0 => paint.tone(Tone::Good, "ok"),
@@ -71,13 +77,35 @@ impl Examined {
         };
         let mut text = format!("--  everything comes to its end: {verdict}\n");
         for gid in self.stuck.iter().take(SHOWN) {
-            let _ = writeln!(text, "      {gid}: see amends show {gid}");
+            let cause = causes.get(gid).map(|cause| format!("{} ", said(cause))).unwrap_or_default();
+            let _ = writeln!(text, "      {gid}: {cause}see amends show {gid}");
         }
         if self.stuck.len() > SHOWN {
             let _ = writeln!(text, "      … and {} more", self.stuck.len() - SHOWN);
         }
         text
     }
+}
+
+/// By gid, why what stands still is held back, in the orchestrator's words.
+type Causes = BTreeMap<String, String>;
+
+/// Asks of as many as people are shown. Each is held back by a pause of its own, or of its definition or a participant;
+/// what stands still for another reason is not among them.
+async fn causes(connection: Connection, stuck: &[String]) -> anyhow::Result<Causes> {
+    let mut client = OperationsClient::new(connection);
+    let mut causes = Causes::new();
+    for gid in stuck.iter().take(SHOWN) {
+        let explained = match client.explain(ExplainRequest { gid: gid.clone() }).await {
+            Ok(explained) => explained.into_inner(),
+            // Only the coordinator knows it.
+            Err(status) if status.code() == Code::NotFound => continue,
+            Err(status) => return Err(status).with_context(|| format!("explain {gid}")),
+        };
+        let held = explained.ops.into_iter().find(|op| op.situation() == Situation::Paused);
+        causes.extend(held.map(|op| (gid.clone(), op.why)));
+    }
+    Ok(causes)
 }
 
 /// Waits for quiet, then judges. What did not come to rest is a note of the report.
@@ -140,7 +168,7 @@ pub fn text(report: &Report, paint: Paint) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Examined, text};
+    use super::{Causes, Examined, text};
     use crate::output::Paint;
     use amends_checkers::{Invariant, Line, Report, Violation};
     use std::time::Duration;
@@ -149,12 +177,17 @@ mod tests {
     fn what_stands_still_is_named_and_unsound() {
         let report = Report { lines: Vec::new(), notes: Vec::new() };
         let mut examined = Examined { report, waited: Duration::from_secs(60), stuck: Vec::new() };
-        assert_eq!(examined.rest(Paint::Plain), "--  everything comes to its end: ok\n");
+        let none = Causes::new();
+        assert_eq!(examined.rest(&none, Paint::Plain), "--  everything comes to its end: ok\n");
         assert!(examined.is_sound());
         examined.stuck = vec!["g-1".to_owned(), "g-2".to_owned()];
-        let told = examined.rest(Paint::Plain);
+        let causes = Causes::from([("g-2".to_owned(), "Step 05 is not attempted: it is paused.".to_owned())]);
+        let told = examined.rest(&causes, Paint::Plain);
         assert!(told.contains("2 global transactions stood still for 60 s"), "{told}");
         assert!(told.contains("amends show g-1") && told.contains("amends show g-2"), "{told}");
+        assert!(
+            told.contains("g-1: see ") && told.contains("g-2: Step 05 is not attempted: it is paused. see ")
+        );
         assert!(!examined.is_sound());
     }
 

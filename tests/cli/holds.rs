@@ -83,6 +83,17 @@ fn a_retry_says_that_it_waits(site: &Site) {
     }
 }
 
+fn a_check_names_what_holds_back(site: &Site) {
+    let held = "participant gateway is paused since ";
+    let told = site.json(&["check", "--wait", "1"]);
+    assert_eq!(told.code, 1, "{}", told.stderr);
+    let cause = told.json()["held"][&site.gid].as_str().unwrap().to_owned();
+    assert!(cause.contains(held) && cause.contains(" by ann (maintenance)"), "{cause}");
+    let told = site.text(&["check", "--wait", "1"]).stdout;
+    let line = told.lines().find(|line| line.trim().starts_with(&site.gid)).unwrap();
+    assert!(line.contains(&cause) && line.ends_with(&format!("see amends show {}", site.gid)), "{told}");
+}
+
 /// What has ended is not cancelled nor resumed, and whoever asks for it is told so; the exit code is that of its end.
 #[test]
 fn an_act_on_what_has_ended_says_that_it_came_too_late() {
@@ -138,6 +149,7 @@ async fn a_hold_is_told_wherever_it_stands_in_the_way() {
         is_the_hold(if words[0] == "show" { &told["transaction"]["holds"] } else { &told["holds"] });
     }
     a_retry_says_that_it_waits(&site);
+    a_check_names_what_holds_back(&site);
     let own = site.json(&["pause", "--definition", "own"]);
     assert_eq!((own.code, &own.json()["hold"]["scope"]["definition"]), (0, &json!("own")), "{}", own.stderr);
     is_the_hold(&site.json(&["get", gid]).json()["holds"]);
