@@ -34,6 +34,7 @@ mod steer;
 mod timeline;
 mod top;
 mod transactions;
+mod unknown;
 mod watch;
 
 use amends_serve::telemetry::LogFormat;

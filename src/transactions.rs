@@ -4,7 +4,7 @@ use crate::exit::Exit;
 use crate::output::{Format, mode_name, print_json, print_text, status_name, table};
 use crate::standing::{self, Before};
 use crate::start::wait;
-use crate::{holds, json, timeline};
+use crate::{holds, json, timeline, unknown};
 use amends_proto::amends::v1::transactions_client::TransactionsClient;
 use amends_proto::amends::v1::{
     CancelRequest, GetByBusinessKeyRequest, GetRequest, GlobalTransaction, Hold, ListRequest, ListResponse,
@@ -94,7 +94,11 @@ impl List {
     /// Runs the verb.
     pub async fn run(self, format: Format) -> anyhow::Result<Exit> {
         let connection = self.target.connect().await?;
+        let filter = self.filter.clone();
         let found = self.fetch(connection.clone()).await?;
+        if found.transactions.is_empty() {
+            unknown::warn(connection.clone(), &filter, format).await?;
+        }
         let holds = holds::in_force(connection).await.context("holds")?;
         match format {
             Format::Json => {

@@ -24,6 +24,7 @@ mod run;
 pub mod trace;
 
 pub use config::Args;
+pub use definitions::names as definition_names;
 pub use meters::METRICS;
 pub use money::money;
 pub use run::run;

@@ -94,6 +94,25 @@ fn a_check_names_what_holds_back(site: &Site) {
     assert!(line.contains(&cause) && line.ends_with(&format!("see amends show {}", site.gid)), "{told}");
 }
 
+#[test]
+fn an_empty_list_names_what_nobody_is_called() {
+    for (filter, line) in [
+        ("participant = gatway", "warning: no participant is called `gatway`; known are: account, gateway, "),
+        ("definition = chekout", "warning: no definition is called `chekout`; known are: checkout, own"),
+    ] {
+        let told = amends(&["list", "--filter", filter], "");
+        assert_eq!(told.code, 0);
+        assert!(told.stderr.starts_with(line) && told.stderr.lines().count() == 1, "{}", told.stderr);
+        let told = amends(&["list", "--filter", filter, "--output", "json"], "");
+        let warning: Value = serde_json::from_str(&told.stderr).unwrap();
+        let message = warning["warning"]["message"].as_str().unwrap();
+        assert!(format!("warning: {message}").starts_with(line), "{message}");
+        assert_eq!((told.code, &told.json()["transactions"]), (0, &json!([])));
+    }
+    let told = amends(&["list", "--filter", "participant = gateway and age > 365d"], "");
+    assert_eq!((told.code, told.stderr.as_str()), (0, ""));
+}
+
 /// What has ended is not cancelled nor resumed, and whoever asks for it is told so; the exit code is that of its end.
 #[test]
 fn an_act_on_what_has_ended_says_that_it_came_too_late() {
