@@ -1,4 +1,5 @@
 //! Starts every checkout in order, so many in flight at a time, waits for each end and counts. Knows no service.
+use super::course::Course;
 use super::data::{CURRENCY, Data, MERCHANT, Names, Order};
 use crate::connect::Connection;
 use crate::exit::{Exit, split_reason};
@@ -9,7 +10,6 @@ use amends_proto::pay::checkout::v1::{Card, CheckoutInput, Line};
 use amends_proto::pay::money::v1::Money;
 use anyhow::{Context as _, bail};
 use futures::{StreamExt as _, TryStreamExt as _};
-use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -44,8 +44,8 @@ pub struct Checkout {
     total: i64,
 }
 
-/// What came of all orders.
-#[derive(Debug, Default)]
+/// What came of the orders that ended.
+#[derive(Debug, Clone, Default)]
 pub struct Tally {
     pub succeeded: u64,
     pub failed: u64,
@@ -114,20 +114,16 @@ pub async fn all(
     client: Client,
     checkouts: Vec<Checkout>,
     concurrency: NonZeroUsize,
-) -> anyhow::Result<Tally> {
-    let bar = progress(checkouts.len());
+    course: &Course,
+) -> anyhow::Result<()> {
     let began = Instant::now();
     // Each is polled first in the order of the list, which is when its Start is sent.
     let ends = futures::stream::iter(checkouts).map(|checkout| play(client.clone(), checkout));
     let mut ends = ends.buffer_unordered(concurrency.get());
-    let mut tally = Tally::default();
     while let Some(end) = ends.try_next().await? {
-        tally.count(&end);
-        bar.inc(1);
+        course.count(|tally| tally.count(&end, began.elapsed()));
     }
-    bar.finish_and_clear();
-    tally.elapsed = began.elapsed();
-    Ok(tally)
+    Ok(())
 }
 
 impl Tally {
@@ -144,7 +140,8 @@ impl Tally {
         if seconds > 0.0 { orders / seconds } else { 0.0 }
     }
 
-    fn count(&mut self, end: &End) {
+    fn count(&mut self, end: &End, elapsed: Duration) {
+        self.elapsed = elapsed;
         if end.status == Status::Succeeded {
             self.succeeded += 1;
             self.paid_minor += end.total;
@@ -215,14 +212,6 @@ fn is_away(code: Code) -> bool {
     )
 }
 
-/// Shown on a terminal only, on standard error.
-fn progress(orders: usize) -> ProgressBar {
-    let bar = ProgressBar::new(orders.try_into().unwrap_or(u64::MAX));
-    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} orders {per_sec} {eta}");
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    bar
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -278,11 +267,12 @@ mod tests {
             end(Status::Failed, "PSP_DECLINED"),
             end(Status::Cancelled, ""),
         ] {
-            tally.count(&end);
+            tally.count(&end, Duration::from_secs(2));
         }
         let reasons: Vec<(&str, u64)> =
             tally.failed_by_reason.iter().map(|(r, n)| (r.as_str(), *n)).collect();
         assert_eq!(reasons, [("INSUFFICIENT_STOCK", 2), ("PSP_DECLINED", 1), ("STATUS_CANCELLED", 1)]);
         assert_eq!((tally.orders(), tally.succeeded, tally.paid_minor), (5, 1, 5));
+        assert!((tally.per_second() - 2.5).abs() < f64::EPSILON, "{tally:?}");
     }
 }

@@ -1,5 +1,6 @@
 //! The same orders come to the same figures on both coordinators and in both modes. A short piece of the sample, in its
 //! order; the whole of it is run by `amends replay`.
+use crate::terminal::Terminal;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -64,4 +65,20 @@ fn the_same_orders_come_to_the_same_figures_everywhere() {
     for (told, (coordinator, mode)) in told.iter().zip(everywhere) {
         assert_eq!(told, first, "{coordinator} {mode}");
     }
+}
+
+#[tokio::test]
+async fn on_a_terminal_it_shows_how_far_it_is_and_when_stopped_tells_that_it_is_partial() {
+    let words = ["replay", "--data", SAMPLE, "--coordinator", "embedded", "--concurrency", "1"];
+    let mut replay = Terminal::start("", &words, &[]);
+    let moves = |text: &str| text.contains("/830 orders") && !text.contains(" 0/830 orders");
+    replay.shows("a bar that moves", moves).await;
+    replay.press("\u{3}");
+    let (code, written) = replay.end();
+    assert_eq!(code, 1, "{written}");
+    for part in ["seeding", "succeeded", "Stopped before its end: partial figures of the ", " of 830 orders"]
+    {
+        assert!(written.contains(part), "{part} in {written}");
+    }
+    assert!(!written.contains("is only moved"), "nothing was checked: {written}");
 }
