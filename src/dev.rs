@@ -32,6 +32,8 @@ impl Dev {
         let config = StackConfig::new(program, &self.data_dir)
             .ports(ports)
             .coordinator(self.coordinator.into())
+            // On this machine alone, and for those who write participants: `conform` and others ask it.
+            .reflection()
             .traces(self.traces.collector(), self.traces.trace_sample);
         let stack = tokio::select! {
             stack = Stack::start(config) => stack.context("start the system")?,

@@ -33,7 +33,7 @@ pub fn parse<M: Message + Default>(name: &str, text: &str) -> anyhow::Result<M> 
     each_enum(&descriptor, &mut value, &lengthen);
     let options = DeserializeOptions::new().deny_unknown_fields(true);
     let dynamic = DynamicMessage::deserialize_with_options(descriptor, value, &options)
-        .with_context(|| format!("the input is not a {name}"))?;
+        .with_context(|| format!("the input is no {name}"))?;
     Ok(dynamic.transcode_to()?)
 }
 

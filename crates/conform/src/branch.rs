@@ -141,7 +141,7 @@ impl<'s> Branch<'s> {
             return Ok(answer);
         }
         let op = self.session.config.form.op(phase);
-        Err(Stop::NotRun(format!("it begins with a {op} that succeeds, and this one is answered {answer}")))
+        Err(Stop::NotRun(format!("it begins with a successful {op}, and this one is answered {answer}")))
     }
 
     /// What the probe says of this branch, its ids as places again; none without a probe.

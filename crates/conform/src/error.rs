@@ -17,7 +17,7 @@ pub enum ConformError {
         what: String,
     },
     /// The target does not say what its methods look like.
-    #[error("{target} offers no reflection ({what}); give its descriptors as a file")]
+    #[error("{target} offers no reflection ({what}): switch it on there, or give its descriptors as a file")]
     NoReflection {
         /// host:port.
         target: String,

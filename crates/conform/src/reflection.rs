@@ -1,4 +1,5 @@
 //! Asks a server for its descriptors: reflection v1, or v1alpha of older servers. Knows no rule.
+use amends_dtm::code_name;
 use prost::Message as _;
 use prost_reflect::DescriptorPool;
 use prost_types::{FileDescriptorProto, FileDescriptorSet};
@@ -75,7 +76,7 @@ pub(crate) async fn descriptors(
         if status.code() == Code::NotFound {
             ConformError::Service { name: service.to_owned(), known: "unknown to reflection".to_owned() }
         } else {
-            ConformError::NoReflection { target: target.to_owned(), what: status.message().to_owned() }
+            ConformError::NoReflection { target: target.to_owned(), what: said(status) }
         }
     };
     let (version, first) = match ask(channel, Version::V1, &symbol).await {
@@ -96,6 +97,14 @@ pub(crate) async fn descriptors(
     }
     let set = FileDescriptorSet { file: files.into_values().collect() };
     Ok(DescriptorPool::from_file_descriptor_set(set)?)
+}
+
+/// What a server that does not know the method answers has most often no text.
+fn said(status: &Status) -> String {
+    match status.message() {
+        "" => code_name(status.code()).to_owned(),
+        text => text.to_owned(),
+    }
 }
 
 fn take(files: &mut BTreeMap<String, FileDescriptorProto>, encoded: &[Vec<u8>]) {

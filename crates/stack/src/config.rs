@@ -42,7 +42,7 @@ pub struct StackConfig {
     pub extra_args: BTreeMap<Role, Vec<String>>,
     /// Environment beyond that of the caller, by role; for DTM it wins over the launcher's own.
     pub extra_env: BTreeMap<Role, Vec<(String, String)>>,
-    /// Arguments that every role's `serve` command gets beyond those: where traces go.
+    /// Arguments that every role's `serve` command gets beyond those: where traces go, and whether reflection is offered.
     pub common_args: Vec<String>,
     /// Where a role is found by whom it serves, if not where it listens: for those who stand between the two.
     pub detours: BTreeMap<Role, String>,
@@ -102,6 +102,13 @@ impl StackConfig {
         let args =
             |url: &str| ["--otlp-endpoint", url, "--trace-sample", &share.to_string()].map(ToOwned::to_owned);
         self.common_args.extend(collector.map(args).into_iter().flatten());
+        self
+    }
+
+    /// Makes every process of ours offer gRPC reflection.
+    #[must_use]
+    pub fn reflection(mut self) -> Self {
+        self.common_args.push("--reflection".to_owned());
         self
     }
 

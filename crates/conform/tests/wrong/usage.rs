@@ -41,6 +41,7 @@ async fn a_target_that_is_away_or_tells_nothing_is_told() {
     let silent = Server::start(Flaw::None, Reflection::None).await;
     let error = refused(silent.config(tcc())).await;
     assert!(matches!(error, ConformError::NoReflection { .. }), "{error}");
+    assert!(error.to_string().contains("offers no reflection (UNIMPLEMENTED)"), "{error}");
     // Nobody listens where this was bound and closed again.
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let error = refused(Config { target: free.to_string(), ..silent.config(tcc()) }).await;
