@@ -1,5 +1,8 @@
 //! Where the DTM server's program is found, or built. The only way to it, in tests too.
 
+mod home;
+
+use home::Surroundings;
 use std::io::{BufRead, BufReader, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -9,8 +12,6 @@ pub const PINNED_VERSION: &str = "v1.18.0";
 const PACKAGE: &str = "github.com/dtm-labs/dtm";
 const GO_MOD: &str = include_str!("../server/go.mod");
 const GO_SUM: &str = include_str!("../server/go.sum");
-/// What Cargo leaves in a target folder; the first only if it made the folder itself.
-const TARGET_MARKS: [&str; 2] = ["CACHEDIR.TAG", ".rustc_info.json"];
 /// Lines of the compiler that an error shows.
 const SHOWN_LINES: usize = 20;
 /// One line of progress for so many compiled packages; there are about 900.
@@ -52,7 +53,7 @@ pub enum LocateError {
 }
 
 /// Finds the DTM server: `AMENDS_DTM_BIN`; else a `dtm` of the pinned version on PATH; else the build of the pinned
-/// module in `<target>/dtm`, made now if it is not there. **Blocking, the first time for minutes**; many processes may
+/// module in `target/dtm` of a checkout, elsewhere in a cache of the user, made now if it is not there. **Blocking, the first time for minutes**; many processes may
 /// call it at once, one of them builds. Progress goes to standard error.
 pub fn locate() -> Result<DtmBinary, LocateError> {
     if let Some(path) = std::env::var_os("AMENDS_DTM_BIN").map(PathBuf::from) {
@@ -62,7 +63,7 @@ pub fn locate() -> Result<DtmBinary, LocateError> {
     if let Some(path) = on_path() {
         return Ok(DtmBinary { path, version: PINNED_VERSION.to_owned() });
     }
-    built(&target_folder().join("dtm"))
+    built(&Surroundings::look().build_folder())
 }
 
 fn on_path() -> Option<PathBuf> {
@@ -84,18 +85,6 @@ fn module_version(program: &Path) -> Option<()> {
         Command::new("go").args(["version", "-m"]).arg(program).stderr(Stdio::null()).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     text.lines().any(|line| line.contains(PACKAGE) && line.contains(PINNED_VERSION)).then_some(())
-}
-
-/// Cargo's target folder if we run from one, else what the environment names, else `./target`.
-fn target_folder() -> PathBuf {
-    let program = std::env::current_exe().unwrap_or_default();
-    let is_cargos = |folder: &&Path| TARGET_MARKS.iter().any(|mark| folder.join(mark).is_file());
-    let cargos = program.ancestors().skip(1).find(is_cargos);
-    let folder = match cargos {
-        Some(folder) => folder.to_owned(),
-        None => std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from),
-    };
-    std::path::absolute(&folder).unwrap_or(folder)
 }
 
 fn built(folder: &Path) -> Result<DtmBinary, LocateError> {
@@ -169,12 +158,10 @@ fn show_progress(stderr: impl std::io::Read) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{LocateError, build, locate, show_progress, target_folder, version_of};
+    use super::{LocateError, build, locate, show_progress, version_of};
 
     #[test]
-    fn a_test_finds_the_target_folder_it_runs_from_and_the_server_in_it() {
-        let program = std::env::current_exe().unwrap();
-        assert!(program.starts_with(target_folder()));
+    fn a_test_finds_a_server_that_tells_its_version() {
         let binary = locate().unwrap();
         assert_eq!(version_of(&binary.path), Some(binary.version));
     }
