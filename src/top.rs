@@ -6,17 +6,23 @@ mod keys;
 mod news;
 mod rates;
 mod screen;
+mod spread;
 mod text;
 mod view;
 
-use crate::connect::Target;
+use crate::connect::{Connection, Target};
 use crate::exit::Exit;
 use crate::output::{Format, Paint, print_json, print_text};
+use amends_proto::amends::v1::StatsRequest;
+use amends_proto::amends::v1::operations_client::OperationsClient;
 use anyhow::Context as _;
 use board::Board;
 use chrono::Utc;
 use ratatui::DefaultTerminal;
+use rates::{Rates, Trend};
 use std::io::IsTerminal as _;
+use std::time::Duration;
+use tokio::time::Instant;
 use view::{Next, View};
 
 /// Shows the whole system live: what is open, rates, lanes, who is needed, what ended
@@ -30,7 +36,12 @@ pub struct Top {
     target: Target,
 }
 
+/// Rates need two counts, and there is a new one every five seconds; whoever gets none by then does without.
+const RATES_LIMIT: Duration = Duration::from_secs(8);
+const RATES_PAUSE: Duration = Duration::from_millis(250);
+
 const HELP: &str = "Keys: q ends · p pauses, p again goes on · arrows choose, Enter shows the chosen one, Esc goes back\n\n\
+    JSON has what began and ended in a second under `rates`: that takes two counts, and so about five seconds\n\n\
     Example:\n  amends top --once --output json";
 
 impl Top {
@@ -44,10 +55,15 @@ impl Top {
     }
 
     async fn print(self, format: Format) -> anyhow::Result<Exit> {
-        let board = Board::fetch(self.target.connect().await?).await.context("top")?;
+        let connection = self.target.connect().await?;
         match format {
-            Format::Json => print_json(&board.json(&self.target.target)?)?,
+            Format::Json => {
+                let rates = measured(connection.clone()).await.context("top")?;
+                let board = Board::fetch(connection).await.context("top")?;
+                print_json(&board.json(rates, &self.target.target)?)?;
+            }
             Format::Text => {
+                let board = Board::fetch(connection).await.context("top")?;
                 print_text(&text::page(&board, None, &self.target.target, Paint::detect()))?;
             }
         }
@@ -93,5 +109,20 @@ impl Top {
                 Next::End => return Ok(()),
             }
         }
+    }
+}
+
+/// What begins and ends in a second, as soon as there are two counts; none = there was no second one in time.
+async fn measured(connection: Connection) -> Result<Option<Rates>, tonic::Status> {
+    let mut client = OperationsClient::new(connection);
+    let mut trend = Trend::default();
+    let deadline = Instant::now() + RATES_LIMIT;
+    loop {
+        trend.add(&client.stats(StatsRequest {}).await?.into_inner());
+        let rates = trend.now();
+        if rates.is_some() || Instant::now() >= deadline {
+            return Ok(rates);
+        }
+        tokio::time::sleep(RATES_PAUSE).await;
     }
 }

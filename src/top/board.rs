@@ -1,21 +1,20 @@
 //! What one look at the orchestrator told, and its JSON. Asks; knows neither text nor screen.
+use super::rates::Rates;
+use super::spread;
 use crate::connect::Connection;
 use crate::{holds, json};
 use amends_proto::amends::v1::operations_client::OperationsClient;
 use amends_proto::amends::v1::transactions_client::TransactionsClient;
 use amends_proto::amends::v1::{
     GlobalTransaction, Hold, LanesRequest, LanesResponse, ListAttentionRequest, ListAttentionResponse,
-    ListRequest, StatsRequest, StatsResponse, Status, TopologyRequest, TopologyResponse,
+    StatsRequest, StatsResponse, TopologyRequest, TopologyResponse,
 };
 use chrono::{DateTime, SecondsFormat, Utc};
-use prost_types::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::time::Duration;
 
 /// Open needs that are told one by one; of the others only their figures.
 const NEEDS: i32 = 20;
-/// Global transactions that are told of those that ended.
-const ENDED: i32 = 20;
 /// The orchestrator asks DTM for its version; one that hangs must not look like an orchestrator that does.
 const TOPOLOGY_TIMEOUT: Duration = Duration::from_millis(1_500);
 
@@ -34,9 +33,9 @@ pub struct Board {
     pub attention: ListAttentionResponse,
     /// Who is where; none = its question for DTM took too long.
     pub topology: Option<TopologyResponse>,
-    /// What has been open for longest; none = nothing is.
-    pub oldest: Option<GlobalTransaction>,
-    /// The newest of those that ended, newest first.
+    /// Those that have been open for longest, oldest first.
+    pub oldest: Vec<GlobalTransaction>,
+    /// Those that ended last, the newest end first.
     pub ended: Vec<GlobalTransaction>,
 }
 
@@ -53,24 +52,23 @@ impl Board {
             lanes.lanes(LanesRequest::default()),
             needs.list_attention(wanted),
             topology(operations),
-            ended(transactions.clone()),
+            spread::ended(transactions.clone()),
         )?;
         let stats = stats.into_inner();
-        let oldest = match stats.oldest_open {
-            Some(since) => oldest(transactions, since).await?,
-            None => None,
-        };
+        let oldest = spread::oldest(transactions, &stats).await?;
         let (lanes, attention) = (lanes.into_inner(), attention.into_inner());
         Ok(Board { at: Utc::now(), stats, holds, lanes, attention, topology, oldest, ended })
     }
 
     /// For programs. Fields are only added.
-    pub fn json(&self, target: &str) -> anyhow::Result<Value> {
-        let transaction = |one: &GlobalTransaction| json::of("amends.v1.GlobalTransaction", one);
-        let ended: anyhow::Result<Vec<Value>> = self.ended.iter().map(transaction).collect();
+    pub fn json(&self, rates: Option<Rates>, target: &str) -> anyhow::Result<Value> {
+        let each = |all: &[GlobalTransaction]| -> anyhow::Result<Vec<Value>> {
+            all.iter().map(|one| json::of("amends.v1.GlobalTransaction", one)).collect()
+        };
+        let open = each(&self.oldest)?;
         let topology =
             self.topology.as_ref().map(|topology| json::of("amends.v1.TopologyResponse", topology));
-        Ok(serde_json::json!({
+        Ok(json!({
             "target": target,
             "at": self.at.to_rfc3339_opts(SecondsFormat::Millis, true),
             "topology": topology.transpose()?,
@@ -78,8 +76,10 @@ impl Board {
             "holds": holds::json(&self.holds)?,
             "lanes": json::of("amends.v1.LanesResponse", &self.lanes)?["lanes"],
             "attention": json::of("amends.v1.ListAttentionResponse", &self.attention)?,
-            "oldest": self.oldest.as_ref().map(transaction).transpose()?,
-            "ended": ended?,
+            "oldest": open.first(),
+            "open": open,
+            "ended": each(&self.ended)?,
+            "rates": rates.map(Rates::json),
         }))
     }
 }
@@ -93,29 +93,12 @@ async fn topology(
     }
 }
 
-async fn ended(mut client: TransactionsClient<Connection>) -> Result<Vec<GlobalTransaction>, tonic::Status> {
-    let statuses = [Status::Succeeded, Status::Failed, Status::Cancelled].map(i32::from).to_vec();
-    let request = ListRequest { statuses, page_size: ENDED, ..ListRequest::default() };
-    let mut ended = client.list(request).await?.into_inner().transactions;
-    ended.sort_by_key(|one| std::cmp::Reverse(one.finished_at.as_ref().map(crate::timeline::micros)));
-    Ok(ended)
-}
-
-/// The one that began at that time. The figures are some seconds old: it may have ended since.
-async fn oldest(
-    mut client: TransactionsClient<Connection>,
-    since: Timestamp,
-) -> Result<Option<GlobalTransaction>, tonic::Status> {
-    let filter = format!("open and started <= {since}");
-    let request = ListRequest { filter, page_size: 1, ..ListRequest::default() };
-    Ok(client.list(request).await?.into_inner().transactions.pop())
-}
-
 #[cfg(test)]
 pub mod tests {
     use super::*;
     use amends_proto::amends::v1::scope::What;
-    use amends_proto::amends::v1::{CauseFigure, Lane, LaneBreaker, OpenAttention, StatusFigure};
+    use amends_proto::amends::v1::{CauseFigure, Lane, LaneBreaker, OpenAttention, Status, StatusFigure};
+    use prost_types::Timestamp;
 
     fn at(seconds: i64) -> Option<Timestamp> {
         Some(Timestamp { seconds, nanos: 0 })
@@ -161,20 +144,23 @@ pub mod tests {
                 dtm_version: "v1.18.0".into(),
                 ..TopologyResponse::default()
             }),
-            oldest: Some(transaction("gid-1", Status::Running, "")),
+            oldest: vec![transaction("gid-1", Status::Running, "")],
             ended: vec![transaction("gid-2", Status::Failed, "PSP_DECLINED|stolen_card")],
         }
     }
 
     #[test]
     fn programs_get_every_part_under_its_own_name() {
-        let told = board().json("h:1").unwrap();
+        let told = board().json(Some(Rates { started: 4.4, ended: 4.0 }), "h:1").unwrap();
         assert_eq!((&told["target"], &told["at"]), (&"h:1".into(), &"1970-01-01T00:02:00.000Z".into()));
         assert_eq!(told["stats"]["statuses"][0]["status"], "running");
         assert_eq!(told["lanes"][0]["breaker"]["state"], "open");
         assert_eq!(told["attention"]["open"][0]["cause"], "payment_in_doubt");
         assert_eq!((&told["oldest"]["gid"], &told["ended"][0]["gid"]), (&"gid-1".into(), &"gid-2".into()));
+        assert_eq!(told["open"], json!([told["oldest"]]));
+        assert_eq!(told["rates"], json!({"started_per_second": 4.4, "ended_per_second": 4.0}));
         assert_eq!(told["topology"]["dtm_version"], "v1.18.0");
         assert_eq!(told["holds"][0]["scope"]["participant"], "points");
+        assert_eq!(board().json(None, "h:1").unwrap()["rates"], json!(null), "one count is no rate");
     }
 }

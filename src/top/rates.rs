@@ -1,6 +1,7 @@
 //! How many begin and end in a second, from counts one after another. Pure: has no clock, reads figures.
 use crate::timeline::micros;
 use amends_proto::amends::v1::{StatsResponse, Status};
+use serde_json::{Value, json};
 use std::collections::VecDeque;
 
 /// Counts that are kept: one every five seconds for five minutes.
@@ -24,6 +25,17 @@ pub struct Rates {
     pub started: f64,
     /// Ended, however.
     pub ended: f64,
+}
+
+impl Rates {
+    /// For programs.
+    pub fn json(self) -> Value {
+        let thousandths = |rate: f64| (rate * 1e3).round() / 1e3;
+        json!({
+            "started_per_second": thousandths(self.started),
+            "ended_per_second": thousandths(self.ended),
+        })
+    }
 }
 
 impl Trend {

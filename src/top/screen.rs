@@ -103,6 +103,7 @@ fn lists(frame: &mut Frame<'_>, view: &View, area: Rect) {
             }
             items.push(ListItem::new(ansi::line(&row.line)));
         }
+        items.extend(list.more.map(|more| ListItem::new(Line::from(more))));
     }
     let mut state = ListState::default().with_selected(chosen);
     let list = List::new(items)

@@ -19,6 +19,8 @@ pub struct List {
     pub header: String,
     /// One each.
     pub rows: Vec<Row>,
+    /// Says how many there are besides, and who tells them; none = these are all.
+    pub more: Option<String>,
 }
 
 /// One line of a list.
@@ -38,9 +40,11 @@ pub fn page(board: &Board, rates: Option<Rates>, target: &str, paint: Paint) -> 
         figures(board, rates),
         format!("{}\n{}", paint.tone(Tone::Strong, "lanes"), lanes(board, paint)),
     ];
-    for List { title, header, rows } in lists(board, paint) {
+    for List { title, header, rows, more } in lists(board, paint) {
         let title = paint.tone(Tone::Strong, title);
-        let lines = rows.iter().map(|row| format!("{}\n", row.line)).collect::<String>();
+        let more = more.map(|more| paint.tone(Tone::Faint, &more));
+        let lines = rows.into_iter().map(|row| row.line).chain(more);
+        let lines = lines.map(|line| format!("{line}\n")).collect::<String>();
         blocks.push(if lines.is_empty() {
             format!("{title}: none\n")
         } else {
@@ -110,11 +114,11 @@ fn needs(board: &Board, paint: Paint) -> List {
     };
     let header = ["for", "cause", "at", "gid", "owner", "what"];
     let named = |need: &OpenAttention| (format!("need {} {}", need.cause, need.gid), need.gid.clone());
-    list("needs a person", &header, open, cells, named, |_| Tone::Bad, paint)
+    let all = board.stats.causes.iter().map(|cause| cause.count).sum();
+    list("needs a person", &header, open, cells, named, |_| Tone::Bad, paint).of(all, "amends attention")
 }
 
 fn oldest(board: &Board, paint: Paint) -> List {
-    let open: Vec<GlobalTransaction> = board.oldest.iter().cloned().collect();
     let cells = |one: &GlobalTransaction| {
         let age = since(board, one.created_at.as_ref());
         vec![age, status_name(one.status()), one.gid.clone(), one.business_key.clone()]
@@ -123,12 +127,13 @@ fn oldest(board: &Board, paint: Paint) -> List {
     list(
         "open for longest",
         &header,
-        &open,
+        &board.oldest,
         cells,
         |one| named("oldest", one),
         |one| status_tone(one.status()),
         paint,
     )
+    .of(board.stats.open, "amends list --filter open")
 }
 
 fn ended(board: &Board, paint: Paint) -> List {
@@ -146,7 +151,20 @@ fn ended(board: &Board, paint: Paint) -> List {
     };
     let header = ["ended", "status", "took", "gid", "business key", "reason"];
     let tone = |one: &GlobalTransaction| status_tone(one.status());
+    let all = board.stats.statuses.iter().map(|figure| figure.count).sum::<i64>() - board.stats.open;
     list("newest that ended", &header, &board.ended, cells, |one| named("ended", one), tone, paint)
+        .of(all, "amends list --filter 'not open'")
+}
+
+impl List {
+    /// Tells how many of all are not among the rows, and which command has them. Counts are some seconds old: more may
+    /// be shown than were counted.
+    fn of(mut self, all: i64, command: &str) -> List {
+        let shown = i64::try_from(self.rows.len()).unwrap_or(i64::MAX);
+        self.more =
+            Some(all - shown).filter(|more| *more > 0).map(|more| format!("… and {more} more: {command}"));
+        self
+    }
 }
 
 fn named(list: &str, one: &GlobalTransaction) -> (String, String) {
@@ -164,7 +182,7 @@ fn list<T>(
     paint: Paint,
 ) -> List {
     if items.is_empty() {
-        return List { title, header: String::new(), rows: Vec::new() };
+        return List { title, header: String::new(), rows: Vec::new(), more: None };
     }
     let told = table(header, &["for", "ended", "took"], items.iter().map(cells).collect());
     let mut lines = told.lines();
@@ -173,7 +191,7 @@ fn list<T>(
         let (key, gid) = named(item);
         Row { key, gid, line: paint.tone(tone(item), line) }
     });
-    List { title, header, rows: rows.collect() }
+    List { title, header, rows: rows.collect(), more: None }
 }
 
 /// How long ago, seen from when the board was asked for.
@@ -217,7 +235,13 @@ mod tests {
 
     #[test]
     fn an_empty_system_has_no_lists_and_a_silent_dtm_is_told() {
-        let mut empty = Board { attention: Default::default(), oldest: None, ended: Vec::new(), ..board() };
+        let mut empty = Board {
+            attention: Default::default(),
+            stats: Default::default(),
+            oldest: Vec::new(),
+            ended: Vec::new(),
+            ..board()
+        };
         if let Some(topology) = &mut empty.topology {
             topology.dtm_version.clear();
         }
@@ -229,6 +253,17 @@ mod tests {
         assert!(text.contains("coordinator dtm does not answer"), "{text}");
         empty.topology = None;
         assert!(head(&empty, "h:1", Paint::Plain).contains("does not answer in time"));
+    }
+
+    #[test]
+    fn what_is_not_among_the_rows_is_counted() {
+        let mut board = board();
+        board.stats.open = 17;
+        board.stats.causes[0].count = 3;
+        let text = page(&board, None, "h:1", Paint::Plain);
+        assert!(text.contains("gid-1\n… and 16 more: amends list --filter open\n"), "{text}");
+        assert!(text.contains("… and 2 more: amends attention\n"), "{text}");
+        assert!(!text.contains("not open"), "all that ended are told: {text}");
     }
 
     #[test]

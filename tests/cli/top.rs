@@ -32,8 +32,52 @@ fn without_a_terminal_it_is_told_once() {
     assert!(lanes.contains(&&json!("gateway")), "{lanes:?}");
     assert_eq!(told["topology"]["coordinator"], "dtm");
     assert!(told["stats"]["statuses"].is_array() && told["attention"]["open"].is_array(), "{told}");
+    assert!(told["open"].is_array() && told["rates"]["ended_per_second"].is_f64(), "{told}");
     let nobody = amends_at("127.0.0.1:1", &["top"], "");
     assert_eq!((nobody.code, nobody.stderr.lines().count()), (1, 1), "{}", nobody.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_that_are_open_are_told_and_what_ended_last_is_first_whenever_it_began() {
+    let folder = tempfile::tempdir().unwrap();
+    let stack = stocked(folder.path()).await;
+    let target = stack.address(Role::Orchestrator);
+    let run = |words: &[&str], input: &str| {
+        let ended = amends_at(&target, &[words, &["--output", "json"]].concat(), input);
+        assert!([0, 3, 4].contains(&ended.code), "{words:?}: {}", ended.stderr);
+        ended.json()
+    };
+    let begin = |number: &str, wait: &str| {
+        let words = ["start", "checkout", "--mode", "saga", "--input", "-", "--wait", wait];
+        run(&words, &order(number, "tok_decline"))["gid"].as_str().unwrap().to_owned()
+    };
+    run(&["pause", "--participant", "gateway", "--reason", "a look at top"], "");
+    let open = ["open-1", "open-2", "open-3"].map(|number| begin(number, "0"));
+    // Counts are kept for five seconds: told once they know of these.
+    let all = amends_testkit::until("a count of the three", async || {
+        let top = run(&["top"], "");
+        (top["stats"]["open"] == 3).then_some(top)
+    });
+    let all = all.await;
+    let gids = |list: &serde_json::Value| -> Vec<String> {
+        let gid = |one: &serde_json::Value| one["gid"].as_str().unwrap().to_owned();
+        list.as_array().unwrap().iter().map(gid).collect()
+    };
+    assert_eq!(gids(&all["open"]), open, "oldest first");
+    assert_eq!(all["oldest"]["gid"], open[0].as_str());
+    let text = amends_at(&target, &["top", "--once"], "").stdout;
+    assert!(open.iter().all(|gid| text.contains(gid)), "{text}");
+
+    run(&["pause", &open[0], "--reason", "the last to end"], "");
+    run(&["resume", "--participant", "gateway"], "");
+    for number in 0..22 {
+        begin(&format!("ended-{number}"), "30");
+    }
+    run(&["resume", &open[0]], "");
+    run(&["wait", &open[0], "--timeout", "30"], "");
+    let ended = gids(&run(&["top"], "")["ended"]);
+    assert_eq!((ended.len(), &ended[0]), (20, &open[0]), "{ended:?}");
+    stack.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
