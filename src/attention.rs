@@ -95,7 +95,7 @@ impl Ack {
         let mut client = OperationsClient::new(self.target.connect().await?);
         let Self { gid, cause, owner, note, .. } = self;
         let request = AcknowledgeRequest { gid: gid.clone(), cause, owner, note };
-        let acknowledged = client.acknowledge(request).await.with_context(|| format!("ack {gid}"))?;
+        let acknowledged = client.acknowledge(request).await.context("ack")?;
         let acknowledged = acknowledged.into_inner();
         match format {
             Format::Json => print_json(&json::of("amends.v1.AcknowledgeResponse", &acknowledged)?)?,

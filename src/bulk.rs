@@ -156,7 +156,7 @@ async fn results(client: &mut OperationsClient<Connection>, id: &str) -> anyhow:
     let mut page_token = String::new();
     loop {
         let request = GetBulkRequest { bulk_id: id.to_owned(), page_size: PAGE, page_token };
-        let page = client.get_bulk(request).await.with_context(|| format!("bulk {id}"))?.into_inner();
+        let page = client.get_bulk(request).await.context("bulk")?.into_inner();
         items.extend(page.items.iter().cloned());
         page_token = page.next_page_token.clone();
         if page_token.is_empty() {

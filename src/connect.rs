@@ -22,7 +22,7 @@ pub struct Target {
     /// The orchestrator
     #[arg(long, env = "AMENDS_TARGET", value_name = "HOST:PORT", default_value = "127.0.0.1:7400")]
     pub target: String,
-    /// Name under which request ids are yours alone
+    /// Your name: history notes it beside each of your acts, and request ids are unique per caller
     #[arg(long, env = "AMENDS_CALLER", value_name = "NAME", default_value = "anonymous")]
     pub caller: String,
 }

@@ -24,7 +24,7 @@ impl Explain {
     pub async fn run(self, format: Format) -> anyhow::Result<Exit> {
         let mut client = OperationsClient::new(self.target.connect().await?);
         let request = ExplainRequest { gid: self.gid.clone() };
-        let told = client.explain(request).await.with_context(|| format!("explain {}", self.gid))?;
+        let told = client.explain(request).await.context("explain")?;
         let told = told.into_inner();
         match format {
             Format::Json => print_json(&json::of("amends.v1.ExplainResponse", &told)?)?,

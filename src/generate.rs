@@ -47,8 +47,13 @@ const FILTERS: [&str; 24] = [
     "reason ~ \"nowhere\"",
 ];
 
-/// Fills a history store with made-up global transactions, or measures lists on it
+/// Fills a history store with made-up global transactions, and measures lists and the console's pages on it
+///
+/// For a store of its own: no orchestrator may run on it meanwhile, nor be asked to drive what was made up.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example:\n  amends generate --finished 1000000 --open 10000 --data-dir /tmp/large --measure --pages"
+)]
 pub struct Generate {
     /// How many that have ended
     #[arg(long, value_name = "N", default_value_t = 0)]

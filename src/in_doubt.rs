@@ -14,6 +14,7 @@ use amends_proto::pay::gateway::v1::{
 use anyhow::Context as _;
 use std::fmt::Write as _;
 use std::time::Duration;
+use tonic::Status;
 
 const ITEM: &str = "pay.gateway.v1.InDoubtItem";
 const LONGEST_PAGE: i32 = 1_000;
@@ -129,14 +130,15 @@ impl InDoubt {
                     .into_inner()
             }
             Act::Claim { item, ttl } => {
-                claim(&mut connect(gateway, &item.target).await?, item.item, ttl).await?
+                let mut client = connect(gateway, &item.target).await?;
+                claim(&mut client, item.item, ttl).await.context("claim")?
             }
             Act::Propose(propose) => {
                 propose.carry_out(&mut connect(gateway, &propose.item.target).await?).await?
             }
             Act::Approve { item, token } => {
                 let mut client = connect(gateway, &item.target).await?;
-                let token = token_or_claim(&mut client, &item.item, token).await?;
+                let token = token_or_claim(&mut client, &item.item, token).await.context("approve")?;
                 let request = ApproveResolutionRequest { item_id: item.item, token };
                 client.approve_resolution(request).await.context("approve")?.into_inner()
             }
@@ -152,7 +154,7 @@ impl InDoubt {
 impl Propose {
     async fn carry_out(&self, client: &mut Client) -> anyhow::Result<InDoubtItem> {
         let item_id = self.item.item.clone();
-        let token = token_or_claim(client, &item_id, self.token).await?;
+        let token = token_or_claim(client, &item_id, self.token).await.context("propose")?;
         let resolution = match self.outcome {
             Outcome::Charged => Resolution::Charged,
             Outcome::NotCharged => Resolution::NotCharged,
@@ -170,16 +172,16 @@ impl Propose {
     }
 }
 
-async fn token_or_claim(client: &mut Client, item_id: &str, token: Option<i64>) -> anyhow::Result<i64> {
+async fn token_or_claim(client: &mut Client, item_id: &str, token: Option<i64>) -> Result<i64, Status> {
     match token {
         Some(token) => Ok(token),
         None => Ok(claim(client, item_id.to_owned(), 0).await?.token),
     }
 }
 
-async fn claim(client: &mut Client, item_id: String, ttl_s: i32) -> anyhow::Result<InDoubtItem> {
+async fn claim(client: &mut Client, item_id: String, ttl_s: i32) -> Result<InDoubtItem, Status> {
     let request = ClaimInDoubtRequest { item_id, ttl_s };
-    Ok(client.claim_in_doubt(request).await.context("claim")?.into_inner())
+    Ok(client.claim_in_doubt(request).await?.into_inner())
 }
 
 /// What whoever states the outcome of a step's op has to know where its payment is in doubt; `None` = it is not, as far as

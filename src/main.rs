@@ -97,7 +97,6 @@ enum Verb {
     Stats(stats::Stats),
     Top(top::Top),
     Bulk(bulk::Bulk),
-    #[command(hide = true)]
     Generate(generate::Generate),
     #[command(hide = true)]
     Reference(reference::Reference),

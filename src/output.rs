@@ -1,11 +1,12 @@
 //! What a verb prints: JSON documents or text for people, tables, colour only on a terminal. Knows no verb.
 pub use amends_orchestrator::money;
 use amends_proto::amends::v1::{Mode, OpState, Status};
+use amends_serve::telemetry::is_coloured;
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
 use serde_json::Value;
 use std::borrow::Cow;
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 
 /// How a verb prints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -109,8 +110,7 @@ pub enum Tone {
 impl Paint {
     /// As standard output allows.
     pub fn detect() -> Paint {
-        let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        if wanted && std::io::stdout().is_terminal() { Paint::Colour } else { Paint::Plain }
+        if is_coloured(&std::io::stdout()) { Paint::Colour } else { Paint::Plain }
     }
 
     /// The text in its tone.

@@ -114,7 +114,7 @@ impl Told {
         let mut transactions = TransactionsClient::new(connection.clone());
         let mut operations = OperationsClient::new(connection.clone());
         let get = GetRequest { gid: gid.to_owned() };
-        let transaction = transactions.get(get).await.with_context(|| format!("get {gid}"))?.into_inner();
+        let transaction = transactions.get(get).await.context("show")?.into_inner();
         let view = CoordinatorViewRequest { gid: gid.to_owned() };
         let coordinator = operations.coordinator_view(view).await.ok().map(tonic::Response::into_inner);
         let events = history(&mut transactions, gid).await?;

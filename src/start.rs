@@ -205,7 +205,7 @@ pub async fn wait(
         // 0 would mean the server's default, so the shortest wait is 1 ms.
         let timeout_ms = i32::try_from(slice.as_millis()).unwrap_or(i32::MAX).max(1);
         let request = WaitRequest { gid: gid.to_owned(), timeout_ms };
-        let transaction = client.wait(request).await.with_context(|| format!("wait for {gid}"))?.into_inner();
+        let transaction = client.wait(request).await.context("wait")?.into_inner();
         if Exit::of_status(transaction.status()) != Exit::Running || left().is_zero() {
             return Ok(transaction);
         }

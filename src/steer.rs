@@ -88,7 +88,7 @@ impl Retry {
         let connection = self.target.connect().await?;
         let before = Before::look(connection.clone(), &self.gid).await;
         let answer = OperationsClient::new(connection).retry(request).await;
-        let answer = answer.with_context(|| format!("retry {}", self.gid))?;
+        let answer = answer.context("retry")?;
         standing::print(&answer.into_inner(), &before.holds, Some(before.waits_for()), format)
     }
 }
@@ -117,7 +117,7 @@ impl Redrive {
         };
         let connection = self.target.connect().await?;
         let answer = OperationsClient::new(connection.clone()).redrive(request).await;
-        let answer = answer.with_context(|| format!("redrive {}", self.gid))?;
+        let answer = answer.context("redrive")?;
         standing::tell(connection, &answer.into_inner(), format).await
     }
 }
@@ -268,7 +268,7 @@ impl Resolve {
         // Looked up before: afterwards nothing waits there any more.
         let caution = in_doubt::caution(&self.target, &self.gid, &request.branch_id).await;
         let told = OperationsClient::new(connection.clone()).resolve(request).await;
-        let told = told.with_context(|| format!("resolve {}", self.gid))?.into_inner();
+        let told = told.context("resolve")?.into_inner();
         if let Some(caution) = caution {
             exit::warn(&caution, format);
         }

@@ -48,7 +48,7 @@ impl Get {
             }
             (gid, None) => client.get(GetRequest { gid: gid.unwrap_or_default() }).await,
         };
-        standing::tell(connection, &answer?.into_inner(), format).await
+        standing::tell(connection, &answer.context("get")?.into_inner(), format).await
     }
 }
 
@@ -205,7 +205,7 @@ impl Cancel {
         let before = Before::look(connection.clone(), &self.gid).await;
         let mut client = TransactionsClient::new(connection.clone());
         let request = CancelRequest { gid: self.gid.clone(), reason: self.reason };
-        let answer = client.cancel(request).await.with_context(|| format!("cancel {}", self.gid))?;
+        let answer = client.cancel(request).await.context("cancel")?;
         let transaction = answer.into_inner();
         // It wakes whatever a hold kept waiting before.
         let holds = holds::in_the_way(connection, &transaction).await;

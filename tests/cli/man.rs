@@ -34,7 +34,7 @@ fn every_verb_has_its_page() {
         }
     }
     assert!(text("amends-serve-orchestrator.1").contains("participant"), "verbs of verbs have pages too");
-    assert!(!pages.join("amends-generate.1").exists(), "what help does not tell of has no page");
+    assert!(!pages.join("amends-reference.1").exists(), "what help does not tell of has no page");
     assert!(amends(&["man"]).contains("amends\\-serve"), "without a folder the first page is printed");
 }
 

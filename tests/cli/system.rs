@@ -1,4 +1,5 @@
 //! Processes come up, are kept up, and never outlive their owner.
+use crate::terminal::Terminal;
 use amends_stack::{PortChoice, Role, Stack, StackConfig, StackError};
 use serde_json::Value;
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -95,6 +96,11 @@ async fn each_process_that_is_killed_comes_back() {
         stack.returned(role).await.unwrap();
         assert_ne!(stack.pid(role), Some(before), "{role}");
     }
+    // DTM words its own.
+    for role in Role::ALL.into_iter().filter(|role| *role != Role::Dtm) {
+        let log = std::fs::read_to_string(stack.log(role)).unwrap();
+        assert!(log.contains(" INFO ") && !log.contains('\u{1b}'), "a file gets no colours: {log}");
+    }
     stack.stop().await;
 }
 
@@ -114,4 +120,19 @@ async fn a_role_that_cannot_start_is_named_with_its_words() {
     let text = error.to_string();
     assert!(text.starts_with("points ended with exit status: 2"), "{text}");
     assert!(text.contains("--no-such-flag"), "{text}");
+}
+
+#[tokio::test]
+async fn a_log_is_coloured_on_a_terminal_unless_that_is_unwanted() {
+    for (settings, coloured) in [([].as_slice(), true), (&[("NO_COLOR", "1")], false)] {
+        let folder = tempfile::tempdir().unwrap();
+        let data_dir = folder.path().display().to_string();
+        let words = ["serve", "psp", "--listen", "127.0.0.1:0", "--data-dir", &data_dir];
+        let mut psp = Terminal::start("", &words, settings);
+        psp.shows("that it listens", |text| text.contains("psp listens")).await;
+        psp.press("\u{3}");
+        let (code, written) = psp.end();
+        assert_eq!((code, written.contains("\u{1b}[32m INFO")), (0, coloured), "{written:?}");
+        assert_eq!(written.contains('\u{1b}'), coloured, "{written:?}");
+    }
 }

@@ -246,3 +246,39 @@ fn completions_know_the_verbs() {
     assert_eq!(script.code, 0);
     assert!(script.stdout.contains("checkout") && script.stdout.contains("--business-key"));
 }
+
+#[test]
+fn an_error_says_once_what_it_is_about_and_what_was_tried() {
+    let nobody = "018f0000-0000-7000-8000-000000000000";
+    let why = ["--reason", "x"].as_slice();
+    let op = ["--step", "05", "--op", "action", "--outcome", "refused", "--evidence", "x"].as_slice();
+    let tried: [(&str, &[&str]); 10] = [
+        ("get", &[]),
+        ("show", &[]),
+        ("explain", &[]),
+        ("wait", &[]),
+        ("watch", &[]),
+        ("cancel", why),
+        ("retry", &["--step", "05", "--op", "action", "--reason", "x"]),
+        ("redrive", why),
+        ("resolve", op),
+        ("ack", &["--cause", "disagreement", "--owner", "ann"]),
+    ];
+    for (verb, more) in tried {
+        let ended = amends(&[&[verb, nobody], more].concat(), "");
+        let wanted =
+            format!("error: {verb}: there is no global transaction {nobody} (NOT_FOUND GID_NOT_FOUND)\n");
+        assert_eq!((ended.code, ended.stderr), (1, wanted));
+    }
+    let bulk = amends(&["bulk", "show", nobody], "");
+    assert_eq!(bulk.stderr.matches(nobody).count(), 1, "{}", bulk.stderr);
+    let stated = ["--outcome", "not-charged", "--evidence", "x"].as_slice();
+    for (act, more) in [("claim", [].as_slice()), ("propose", stated), ("approve", &[])] {
+        let ended = amends(&[&["in-doubt", act, nobody, "--caller", "ann"], more].concat(), "");
+        assert!(
+            ended.stderr.starts_with(&format!("error: {act}: no item in doubt has this id")),
+            "{}",
+            ended.stderr
+        );
+    }
+}

@@ -2,6 +2,7 @@
 //! inside a trace names it, and one that is written inside a span (a branch call) has that span's fields as its own.
 
 use std::fmt;
+use std::io::IsTerminal;
 
 use tracing::{Event, Subscriber};
 use tracing_subscriber::EnvFilter;
@@ -40,13 +41,18 @@ pub fn levels_of_environment() -> String {
     asked.unwrap_or_else(|| LEVELS.to_owned())
 }
 
+/// Whether what is written there may have colours: on a terminal, unless `NO_COLOR` says something.
+pub fn is_coloured(stream: &impl IsTerminal) -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) && stream.is_terminal()
+}
+
 /// Starts logging from these levels on. A second call in the same process changes nothing. A line that cannot be written,
 /// because the disk that the log is on is full, is lost: nothing else ends because of it.
 pub fn init(format: LogFormat, levels: &str) {
     let filter = EnvFilter::new(levels);
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // It would tell of the failed line by another one on standard error, and panic when that fails as well.
-    let builder = builder.log_internal_errors(false);
+    let builder = builder.log_internal_errors(false).with_ansi(is_coloured(&std::io::stderr()));
     let outcome = match format {
         LogFormat::Json => {
             let builder = builder.json().flatten_event(true).with_current_span(false).with_span_list(false);
