@@ -1,6 +1,7 @@
 //! How a verb ends: its exit code, and its error as one line or one JSON object. Knows no verb.
 use crate::output::{Format, harmless};
 use amends_dtm::code_name;
+use amends_orchestrator::reason;
 use amends_proto::amends::v1::Status as GlobalStatus;
 use serde_json::json;
 use std::process::ExitCode;
@@ -86,7 +87,7 @@ impl Told {
     }
 
     fn of_status(error: &anyhow::Error, status: &tonic::Status) -> Told {
-        let (reason, text) = split_reason(status.message());
+        let (reason, text) = reason::split(status.message());
         let context: Vec<String> = error
             .chain()
             .take_while(|cause| cause.downcast_ref::<tonic::Status>().is_none())
@@ -110,18 +111,6 @@ impl Told {
     }
 }
 
-/// `REASON|text` → both; a message without a reason is all text.
-pub fn split_reason(message: &str) -> (&str, &str) {
-    match message.split_once('|') {
-        Some((reason, text)) if !reason.is_empty() && reason.bytes().all(is_reason_byte) => (reason, text),
-        Some(_) | None => ("", message),
-    }
-}
-
-fn is_reason_byte(byte: u8) -> bool {
-    byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_'
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -134,12 +123,6 @@ mod tests {
         let told = Told::of(&error);
         assert_eq!(told.line(), "cancel 42: money has left (FAILED_PRECONDITION PAST_PIVOT)");
         assert_eq!((told.code.as_str(), told.reason.as_str()), ("FAILED_PRECONDITION", "PAST_PIVOT"));
-    }
-
-    #[test]
-    fn a_bar_in_plain_text_is_no_reason() {
-        assert_eq!(split_reason("either|or"), ("", "either|or"));
-        assert_eq!(split_reason("NOT_FOUND|no such gid"), ("NOT_FOUND", "no such gid"));
     }
 
     #[test]

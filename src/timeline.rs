@@ -3,9 +3,9 @@ mod lines;
 
 pub use lines::Lines;
 
-use crate::exit::split_reason;
 use crate::holds;
 use crate::output::{Paint, Tone, mode_name, op_state_name, said, status_name, status_tone, table};
+use amends_orchestrator::reason;
 use amends_proto::amends::v1::{
     Attention, CoordinatorViewResponse, Event, GlobalTransaction, Hold, Run, Step,
 };
@@ -191,19 +191,9 @@ pub fn coordinator(view: &CoordinatorViewResponse) -> String {
     text
 }
 
-/// `REASON|text` → `REASON: text`, and what stands before it, e.g. `refused:REASON|text`, in words.
+/// A reason in words, nothing of which steers a terminal.
 pub fn plain_reason(message: &str) -> String {
-    if let Some((cause, rest)) = message.split_once(':')
-        && !cause.is_empty()
-        && cause.bytes().all(|byte| byte.is_ascii_lowercase())
-    {
-        return format!("{cause}: {}", plain_reason(rest)).trim_end_matches([':', ' ']).to_owned();
-    }
-    match split_reason(message) {
-        ("", text) => said(text),
-        (reason, "") => reason.to_owned(),
-        (reason, text) => format!("{reason}: {}", said(text)),
-    }
+    said(&reason::in_words(message))
 }
 
 /// `inventory.Deduct`: the participant and the method that the op calls.

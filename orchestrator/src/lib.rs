@@ -17,6 +17,7 @@ mod meters;
 mod money;
 pub mod plan;
 pub mod preflight;
+pub mod reason;
 pub mod relay;
 pub mod replica;
 pub mod retention;

@@ -2,8 +2,9 @@
 use super::course::Course;
 use super::data::{CURRENCY, Data, MERCHANT, Names, Order};
 use crate::connect::Connection;
-use crate::exit::{Exit, split_reason};
+use crate::exit::Exit;
 use crate::start::checkout_request;
+use amends_orchestrator::reason;
 use amends_proto::amends::v1::transactions_client::TransactionsClient;
 use amends_proto::amends::v1::{Mode, StartRequest, Status, WaitRequest};
 use amends_proto::pay::checkout::v1::{Card, CheckoutInput, Line};
@@ -153,7 +154,7 @@ impl Tally {
 }
 
 fn short_reason(end: &End) -> String {
-    match split_reason(&end.reason) {
+    match reason::split(&end.reason) {
         ("", "") => end.status.as_str_name().to_owned(),
         ("", text) => text.to_owned(),
         (reason, _) => reason.to_owned(),

@@ -1,5 +1,6 @@
 //! How single values look: times, ages, states, reasons. Pure.
 
+pub use crate::reason::in_words as reason;
 use amends_proto::amends::v1::{GlobalTransaction, Mode, OpState, Status};
 use chrono::{DateTime, SecondsFormat, Utc};
 use maud::{Markup, html};
@@ -183,12 +184,6 @@ pub fn op_state(state: OpState) -> (Tone, &'static str) {
     }
 }
 
-/// `REASON|text` and `cause:REASON|text` in words.
-#[must_use]
-pub fn reason(message: &str) -> String {
-    message.replacen('|', ": ", 1).trim_end_matches([':', ' ']).to_owned()
-}
-
 /// The method of a full name `package.Service/Method`.
 #[must_use]
 pub fn method(full: &str) -> &str {
@@ -248,11 +243,5 @@ mod tests {
     #[test]
     fn what_stands_in_an_address_is_encoded() {
         assert_eq!(in_address("a = \"b/ü&c\""), "a%20%3D%20%22b%2F%C3%BC%26c%22");
-    }
-
-    #[test]
-    fn reasons_are_told_without_their_bars() {
-        assert_eq!(reason("refused:PSP_DECLINED|stolen_card"), "refused:PSP_DECLINED: stolen_card");
-        assert_eq!(reason("PLAIN|"), "PLAIN");
     }
 }

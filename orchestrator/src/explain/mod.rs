@@ -9,6 +9,7 @@ pub use words::scope;
 use crate::engine::{Wait, next_ops};
 use crate::history::{End, Standing, State, Verdict};
 use crate::plan::{OpRef, Plan, StepIndex};
+use crate::reason;
 use amends_proto::amends::v1::Situation;
 use std::collections::BTreeSet;
 
@@ -156,7 +157,7 @@ fn finished(scene: &Scene<'_>, end: End) -> Explanation {
         End::Failed => "it failed, and everything that may have run was taken back",
         End::Cancelled => "it was cancelled, and everything that may have run was taken back",
     };
-    let cause = scene.state.cause().map(|cause| words::reason(cause.text()));
+    let cause = scene.state.cause().map(|cause| reason::in_words(cause.text()));
     let because = cause.filter(|text| !text.is_empty()).map(|text| format!(" ({text})"));
     let at = words::time(scene.state.finished_us);
     Explanation {

@@ -4,6 +4,7 @@ use super::{Explained, Hindrance, HindranceKind, Hold, Scene, TAKING_UP_US, wait
 use crate::engine::{Retry, Rule, Wait, Why};
 use crate::history::OpState;
 use crate::plan::OpRef;
+use crate::reason;
 use amends_proto::amends::v1::Situation;
 
 /// Why an op does not go on.
@@ -27,7 +28,7 @@ fn refused(scene: &Scene<'_>, at: OpRef) -> Explained {
     let why = format!(
         "{} refused ({}) behind the pivot, where nothing may refuse: it is neither repeated nor undone.",
         words::subject(scene.plan, at),
-        words::reason(&op.last_reason),
+        reason::in_words(&op.last_reason),
     );
     let resolve = format!("an operator's statement: {}", words::resolve(scene.plan, at));
     Explained { unblocked_by: vec![resolve], ..plain(at, Situation::RefusedBehindPivot, why) }
@@ -219,7 +220,7 @@ fn last(op: &OpState) -> String {
     if op.last_code.is_empty() {
         return String::new();
     }
-    let reason = words::reason(&op.last_reason);
+    let reason = reason::in_words(&op.last_reason);
     let colon = if reason.is_empty() { "" } else { ", " };
     format!(" The last answer was {}{colon}{reason}.", op.last_code)
 }

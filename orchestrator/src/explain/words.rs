@@ -19,15 +19,6 @@ pub(super) fn said(text: &str) -> &str {
     text.split('|').next().unwrap_or_default()
 }
 
-/// `REASON|text` as `REASON: text`.
-pub(super) fn reason(text: &str) -> String {
-    match text.split_once('|') {
-        Some((reason, "")) => reason.to_owned(),
-        Some((reason, text)) => format!("{reason}: {text}"),
-        None => text.to_owned(),
-    }
-}
-
 /// A time to the second.
 pub(super) fn time(unix_us: i64) -> String {
     let at = DateTime::from_timestamp_micros(unix_us);
