@@ -19,9 +19,10 @@ fn is_reason_byte(byte: u8) -> bool {
 pub fn in_words(message: &str) -> String {
     if let Some((cause, rest)) = message.split_once(':')
         && !cause.is_empty()
-        && cause.bytes().all(|byte| byte.is_ascii_lowercase())
+        && cause.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
     {
-        return format!("{cause}: {}", in_words(rest.trim_start())).trim_end_matches([':', ' ']).to_owned();
+        let (cause, rest) = (cause.replace('_', " "), in_words(rest.trim_start()));
+        return format!("{cause}: {rest}").trim_end_matches([':', ' ']).to_owned();
     }
     match split(message) {
         ("", text) => text.to_owned(),
@@ -46,6 +47,9 @@ mod tests {
             ("refused:PSP_DECLINED|stolen_card", "refused: PSP_DECLINED: stolen_card"),
             ("PLAIN|", "PLAIN"),
             ("timeout:", "timeout"),
+            ("retries_exhausted:GONE|x", "retries exhausted: GONE: x"),
+            ("deadline:step 02 had no outcome", "deadline: step 02 had no outcome"),
+            ("step 02: late", "step 02: late"),
             ("points: no row", "points: no row"),
             ("the bank's words", "the bank's words"),
             ("", ""),

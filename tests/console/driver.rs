@@ -102,7 +102,11 @@ impl Browser {
     /// A window of this width, in light or dark colours.
     pub async fn look(&self, width: u32, scheme: &str) {
         let metrics = json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600 });
-        let features = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
+        // Colours change at once: nobody is to measure one that is on its way to another.
+        let features = json!({ "features": [
+            { "name": "prefers-color-scheme", "value": scheme },
+            { "name": "prefers-reduced-motion", "value": "reduce" },
+        ] });
         for (command, parameters) in
             [("Emulation.setDeviceMetricsOverride", metrics), ("Emulation.setEmulatedMedia", features)]
         {
@@ -113,6 +117,13 @@ impl Browser {
     /// Keeps a picture of the whole page in the folder that `AMENDS_SCREENSHOTS` names, for whoever wants to look at it.
     pub async fn keep(&self, name: &str) {
         let Some(folder) = std::env::var_os("AMENDS_SCREENSHOTS") else { return };
+        // What sticks to the window's edge stands at the page's: the window becomes as tall as the page.
+        let size = self.run("return [innerWidth, document.documentElement.scrollHeight]").await;
+        let narrow = size[0].as_u64() < Some(600);
+        let metrics =
+            json!({ "width": size[0], "height": size[1], "deviceScaleFactor": 1, "mobile": narrow });
+        let tall = json!({ "cmd": "Emulation.setDeviceMetricsOverride", "params": metrics });
+        self.ask("/goog/cdp/execute", &tall).await;
         let parameters = json!({ "format": "png", "captureBeyondViewport": true });
         let command = json!({ "cmd": "Page.captureScreenshot", "params": parameters });
         let picture = self.ask("/goog/cdp/execute", &command).await;

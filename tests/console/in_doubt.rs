@@ -41,6 +41,7 @@ async fn a_payment_in_doubt_is_found_stated_approved_and_over() {
     let approve = format!("{own}/approve");
     let read = ["token", "outcome", "evidence", "reference", "psp_txn_id"];
     let stale = site.get(&approve).await;
+    assert!(stale.text.contains(" USD"), "nobody approves what they do not see: {}", stale.text);
     let other =
         [("name", "bob"), ("token", &stale.hidden("token")), ("outcome", "charged"), ("evidence", evidence)];
     let other = site.post(&approve, &other, &site.base).await;

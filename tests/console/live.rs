@@ -61,7 +61,7 @@ async fn a_process_that_is_killed_is_missed_on_the_overview() {
     let told = async |what: &str, wanted: &str| {
         until(what, async || site.get(&books).await.text.contains(wanted).then_some(())).await;
     };
-    told("the coordinator's book is shown beside ours", "It says <b>succeed</b>").await;
+    told("the coordinator's book is shown beside ours", "The coordinator says <b>succeed</b>").await;
     told("so are the participants' rows", "What the participants say fits history").await;
     world.stack().kill9(Role::Points).await.unwrap();
     told("whoever is away is named, and nobody waits for it", "not reachable").await;

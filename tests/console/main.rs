@@ -9,5 +9,6 @@ mod door;
 mod driver;
 mod in_doubt;
 mod live;
+mod looks;
 mod pages;
 mod site;

@@ -2,7 +2,7 @@
 
 use super::failure::Failure;
 use super::frame::{self, Head, Place};
-use super::words::{Form, Tone, ago, chip, count, in_address, moment, reason, spaced};
+use super::words::{Form, Tone, ago, at, chip, count, in_address, moment, reason, spaced};
 use super::{Desk, remedy};
 use amends_proto::amends::v1::{Acknowledgement, ListAttentionRequest, ListAttentionResponse, OpenAttention};
 use axum::extract::{Query, State};
@@ -107,7 +107,7 @@ fn one(need: &OpenAttention, now_us: i64) -> Markup {
                         @if !need.note.is_empty() { ": " (need.note) } }
                 }
                 @if !need.next_action.is_empty() {
-                    dt { "By itself" } dd { (need.next_action) " " (moment(need.next_action_at.as_ref(), Form::Clock)) }
+                    dt { "By itself" } dd { (need.next_action) (at(need.next_action_at.as_ref())) }
                 }
             }
             (remedy::about(&need.gid, &need.cause, &remedy::at(&need.branch_id, &need.op)))

@@ -4,13 +4,8 @@ use super::words::{Tone, micros, stretch};
 use amends_proto::amends::v1::Event;
 use maud::{Markup, html};
 
-/// Where the bars begin, and how wide the picture is.
-const LEFT: i64 = 130;
-const WIDTH: i64 = 700;
-/// Of one op.
-const ROW: usize = 22;
-/// A bar is at least so wide: a short call among long waits must be seen.
-const LEAST: i64 = 3;
+/// Height of a row.
+const HEIGHT: usize = 20;
 /// More ops than a plan has are not drawn, nor more attempts than a picture can hold.
 const MOST_ROWS: usize = 150;
 const MOST_BARS: usize = 600;
@@ -26,37 +21,38 @@ struct Bar {
     tone: Tone,
 }
 
-/// The picture; nothing where nothing was attempted.
+/// The picture; nothing where nothing was attempted. Bars are as wide as there is room: all places are in percent.
 #[must_use]
 pub fn draw(events: &[Event]) -> Markup {
     let (rows, bars) = bars(events);
     let (Some(first), Some(last)) = (events.first(), events.last()) else { return html! {} };
     let zero_us = micros(first.time.as_ref());
     let span_us = (micros(last.time.as_ref()) - zero_us).max(1);
-    let x = |us: i64| LEFT + (us - zero_us).clamp(0, span_us) * (WIDTH - LEFT - LEAST) / span_us;
-    let height = rows.len() * ROW + ROW;
+    let percent = |us: i64| (us - zero_us).clamp(0, span_us) as f64 * 100.0 / span_us as f64;
     html! {
         @if !bars.is_empty() {
-            div.scroll tabindex="0" {
-                svg.bars width=(WIDTH) height=(height) viewBox={ "0 0 " (WIDTH) " " (height) } role="img"
-                    aria-label="Attempts over time; the list below tells the same in words" {
-                    @for (at, name) in rows.iter().enumerate() {
-                        text x="0" y=(at * ROW + 15) { (name) }
-                        line.grid x1=(LEFT) x2=(WIDTH) y1=(at * ROW + ROW - 1) y2=(at * ROW + ROW - 1) {}
+            div.bars role="img" aria-label="Attempts over time; the list below tells the same in words" {
+                @for (at, name) in rows.iter().enumerate() {
+                    span.name { (name) }
+                    svg height=(HEIGHT) {
+                        @for bar in bars.iter().filter(|bar| bar.row == at) {
+                            (one(bar, percent(bar.from_us), bar.to_us.map_or(100.0, percent)))
+                        }
                     }
-                    @for bar in &bars { (one(bar, x(bar.from_us), bar.to_us.map_or(WIDTH, &x))) }
-                    text.quiet x=(LEFT) y=(height - 5) { "0" }
-                    text.quiet x=(WIDTH) y=(height - 5) text-anchor="end" { (stretch(span_us)) }
                 }
+                span.name { "after" }
+                span.axis { span { "0 ms" } span { (stretch(span_us / 2)) } span { (stretch(span_us)) } }
             }
         }
     }
 }
 
-fn one(bar: &Bar, left: i64, right: i64) -> Markup {
+/// From and to in percent; the outline makes a short call among long waits be seen.
+fn one(bar: &Bar, from: f64, to: f64) -> Markup {
     let took = bar.to_us.map_or_else(|| "not over".to_owned(), |to_us| stretch(to_us - bar.from_us));
     html! {
-        rect class=(bar.tone.class()) x=(left) y=(bar.row * ROW + 4) width=((right - left).max(LEAST)) height=(ROW - 8) rx="2" {
+        rect class=(bar.tone.class()) x={ (format!("{from:.2}")) "%" } y="4" width={ (format!("{:.2}", to - from)) "%" }
+            height=(HEIGHT - 8) {
             title { "attempt " (bar.attempt) ": " (took) }
         }
     }

@@ -97,7 +97,7 @@ impl Books {
                     Some(view) if !view.known => p {
                         (chip(Tone::Warn, "the coordinator does not know this gid")) " History is the truth, and ends it by itself."
                     },
-                    Some(view) => p { "The coordinator: It says " b { (view.status) } ", history says " b { (view.history_status) } ". "
+                    Some(view) => p { "The coordinator says " b { (view.status) } ", history says " b { (view.history_status) } ". "
                         @if contradicts(&view.status, &view.history_status) { (chip(Tone::Bad, "they disagree")) }
                         @if !view.rollback_reason.is_empty() { " It rolled back because: " (reason(&view.rollback_reason)) } },
                 }
@@ -137,15 +137,15 @@ impl Books {
         let step = self.transaction.steps.iter().find(|step| step.branch_id == branch_id);
         let participant = step.map(|step| step.participant.as_str());
         let ours = self.ours(branch_id, op);
-        let (tone, said) = op_state(ours);
+        let (tone, said) = op_state(&self.transaction, ours);
         let theirs = self.theirs(branch_id, op);
         html! {
             tr {
-                td data-label="Step" { (branch_id) " " (participant.unwrap_or("not in the plan")) }
-                td data-label="Op" { (op) }
-                td data-label="History" { (chip(tone, said)) }
+                td.half data-label="Step" { (branch_id) " " (participant.unwrap_or("not in the plan")) }
+                td.half data-label="Op" { (op) }
+                td.half data-label="History" { (chip(tone, said)) }
                 @if self.transaction.coordinator != EMBEDDED {
-                    td data-label="Coordinator" { (theirs.unwrap_or("–")) }
+                    td.half data-label="DTM" { (theirs.unwrap_or("–")) }
                 }
                 td.long data-label="Own row" { (self.own_row(participant, branch_id, op)) }
                 td { @if self.differs(branch_id, op) || theirs.is_some_and(|theirs| excludes(theirs, ours)) {

@@ -96,7 +96,7 @@ pub async fn ask(
                 label { input type="radio" name="act" value=(name) required; " " (says) }
             }
         }
-        label for="per_second" { "So many in a second, at most" }
+        label for="per_second" { "At most this many a second" }
         input #per_second name="per_second" type="number" min="1" max="100" value="10" required;
         (form::reason())
     };
@@ -129,8 +129,12 @@ fn says(filter: &str, preview: &PreviewBulkResponse, now_us: i64) -> Markup {
             @if preview.without_amount > 0 {
                 dt { "Without an amount" } dd { (count(preview.without_amount)) }
             }
-            @for participant in &preview.participants {
-                dt { "With a step at " (participant.participant) } dd { (count(participant.count)) }
+            @if !preview.participants.is_empty() {
+                dt { "With a step at" } dd {
+                    @for (at, one) in preview.participants.iter().enumerate() {
+                        @if at > 0 { ", " } (one.participant) " " b { (count(one.count)) }
+                    }
+                }
             }
         }
         h2 { "The newest of them" }

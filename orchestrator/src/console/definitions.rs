@@ -75,18 +75,18 @@ fn one(name: &str, plans: &[Plan], holds: &[Hold]) -> Markup {
 }
 
 fn in_mode(plan: &Plan) -> Markup {
-    let body = plan.body();
+    let (body, confirms) = (plan.body(), plan.mode() == Mode::Tcc);
     html! {
         h3 { (mode_name(plan.mode())) ", version " (body.definition_version)
             @if body.timeout_ms > 0 { ", within " (ms(body.timeout_ms)) } }
         div.scroll tabindex="0" { table.stack {
-            thead { tr { th { "Step" } th { "Calls" } th { "Confirm" } th { "Undo" } th { "Policy" } } }
+            thead { tr { th { "Step" } th { "Calls" } @if confirms { th { "Confirm" } } th { "Undo" } th { "Policy" } } }
             tbody {
                 @for step in plan.steps() {
                     tr {
                         td data-label="Step" { (step.branch_id) " " @if step.pivot { (chip(Tone::Warn, "pivot")) } }
                         td data-label="Calls" { (step.participant) "." (method(&step.forward)) }
-                        td data-label="Confirm" { (method(&step.confirm)) }
+                        @if confirms { td data-label="Confirm" { (method(&step.confirm)) } }
                         td data-label="Undo" { @if step.undo.is_empty() { span.quiet { "nothing to undo" } } @else { (method(&step.undo)) } }
                         td data-label="Policy" { (policy(step)) }
                     }

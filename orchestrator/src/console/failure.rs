@@ -122,6 +122,31 @@ pub fn in_words(status: &Status) -> (String, String) {
     }
 }
 
+/// A text of the API. Where it shows what somebody wrote with a mark under a place, the place itself is marked instead: a
+/// mark below is lost where the line is broken.
+#[must_use]
+pub fn said(text: &str) -> Markup {
+    match pointed(text) {
+        None => html! { pre.said { (text) } },
+        Some((says, before, word, after)) => html! {
+            pre.said { (says) "\n\n" (before) mark { (word) } (after) }
+        },
+    }
+}
+
+/// What a text says, and the line that it shows: before the marked place, the word there, and after it.
+fn pointed(text: &str) -> Option<(&str, String, String, String)> {
+    let (above, mark) = text.rsplit_once('\n')?;
+    let (says, line) = above.rsplit_once('\n')?;
+    let at = mark.strip_suffix('^').filter(|blank| blank.chars().all(|it| it == ' '))?.chars().count();
+    let before: String = line.chars().take(at).collect();
+    let word: String = line.chars().skip(at).take_while(|it| !it.is_whitespace()).collect();
+    let after = line.chars().skip(at + word.chars().count()).collect();
+    // At its end something is missing: a place of its own shows where.
+    let word = if word.is_empty() { " ".to_owned() } else { word };
+    Some((says, before.trim_start().to_owned(), word, after))
+}
+
 /// The status of HTTP that says the same.
 fn http(code: Code) -> StatusCode {
     match code {
@@ -146,7 +171,7 @@ impl IntoResponse for Failure {
             h1 { (title) }
             div.notice.bad role="alert" {
                 @if !self.reason.is_empty() { p { code { (self.reason) } } }
-                pre.said { (self.text) }
+                (said(&self.text))
             }
             (self.effect())
             p { a href="/" { "Back to the overview" } }
@@ -180,6 +205,15 @@ mod tests {
             assert!(!said.contains("Nothing was changed"), "{status:?}: {said}");
         }
         assert!(said(Failure::too_slow()).contains("is not known"));
+    }
+
+    #[test]
+    fn the_wrong_place_of_what_was_written_is_marked() {
+        let of = |text: &str| super::said(text).into_string();
+        let shown = of("filter, character 10: x; expected y\n  status = walking & not\n           ^");
+        assert!(shown.contains("expected y\n\nstatus = <mark>walking</mark> &amp; not"), "{shown}");
+        assert!(of("expected more\n  open and\n          ^").contains("open and<mark> </mark>"));
+        assert_eq!(of("no line\n <"), "<pre class=\"said\">no line\n &lt;</pre>");
     }
 
     #[test]

@@ -124,7 +124,7 @@ fn top(here: Place) -> Markup {
             form.find role="search" action="/find" method="get" {
                 label.quiet for="find" { "Order number, business key or gid" }
                 input #find name="what" type="search" required maxlength="160" autocomplete="off"
-                    placeholder="Order number, key or gid";
+                    placeholder="Order, key or gid";
                 button type="submit" { "Find" }
             }
         }

@@ -8,7 +8,7 @@ use super::form::{self, Question};
 use super::frame::{self, Head, Place};
 use super::resolution;
 use super::visitor::Visitor;
-use super::words::{Form as TimeForm, Tone, ago, chip, count, in_address, micros, moment, spaced};
+use super::words::{Form as TimeForm, Tone, ago, chip, count, in_address, micros, moment, of, spaced};
 use crate::money;
 use amends_proto::pay::gateway::v1::gateway_service_client::GatewayServiceClient;
 use amends_proto::pay::gateway::v1::{GetInDoubtRequest, InDoubtAct, InDoubtItem, ListRequest};
@@ -184,7 +184,7 @@ fn next(item: &InDoubtItem, now_us: i64) -> Markup {
         @if item.next_query_at.is_none() { span.quiet { "not any more" } }
         @else if left_us <= 0 { "now" }
         @else { (moment(item.next_query_at.as_ref(), TimeForm::Clock)) }
-        @if item.queries > 0 { " " span.quiet { "after " (item.queries) " queries" } }
+        @if item.queries > 0 { " " span.quiet { "after " (of(item.queries.into(), "query", "queries")) } }
     }
 }
 
@@ -203,7 +203,7 @@ pub async fn one(State(desk): State<Arc<Desk>>, Path(id): Path<String>) -> Resul
     let own = format!("/in-doubt/{}", in_address(&id));
     let head = Head { title: "Payment in doubt", here: Place::InDoubt, live: Some(&own) };
     let main = html! {
-        h1 { (amount(&item)) " " (chip(if item.state == RESOLVED { Tone::Good } else { Tone::Bad }, &spaced(&item.state))) }
+        h1 { (amount(&item)) " " (standing(&item)) }
         (facts(&item, now_us))
         @if item.state != RESOLVED {
             nav.acts aria-label="What can be done" {
@@ -217,6 +217,10 @@ pub async fn one(State(desk): State<Arc<Desk>>, Path(id): Path<String>) -> Resul
         p { a href="/in-doubt" { "All payments in doubt" } }
     };
     Ok(Html(frame::page(&head, &html! {}, &main).into_string()))
+}
+
+fn standing(item: &InDoubtItem) -> Markup {
+    chip(if item.state == RESOLVED { Tone::Good } else { Tone::Bad }, &spaced(&item.state))
 }
 
 /// One item, or why there is none.
@@ -239,7 +243,7 @@ fn facts(item: &InDoubtItem, now_us: i64) -> Markup {
             dt { "In doubt for" } dd { (ago(item.opened_at.as_ref(), now_us)) ", since " (moment(item.opened_at.as_ref(), TimeForm::Full)) }
             dt { "Payment" } dd { code { (item.payment_id) } }
             dt { "Global transaction" } dd { a href={ "/t/" (item.gid) } { code { (item.gid) } } }
-            dt { "Provider" } dd { (provider(item)) ", " (item.attempts) " requests" }
+            dt { "Provider" } dd { (provider(item)) ", " (of(item.attempts.into(), "request", "requests")) }
             dt { "Asked again" } dd { (next(item, now_us)) }
             dt { "Who is at it" } dd { (holder(item)) }
             @if !item.evidence.is_empty() {
@@ -274,7 +278,7 @@ pub async fn ask(
     let item = found(&desk, &id).await?;
     let (action, back) =
         (format!("/in-doubt/{}/{}", in_address(&id), act.name()), format!("/in-doubt/{}", in_address(&id)));
-    let says = html! { p { (act.says()) } (facts(&item, (desk.clock)())) };
+    let says = html! { p { b { (amount(&item)) } " " (standing(&item)) } p { (act.says()) } (facts(&item, (desk.clock)())) };
     let question = Question {
         title: act.title(),
         here: Place::InDoubt,

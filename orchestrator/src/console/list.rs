@@ -1,7 +1,7 @@
 //! Global transactions by a filter, page by page, and finding one by what people know of it.
 
 use super::Desk;
-use super::failure::{Failure, in_words};
+use super::failure::{self, Failure, in_words};
 use super::frame::{self, Head, Place};
 use super::words::{self, Form, Tone, ago, chip, count, in_address, moment, stretch};
 use amends_proto::amends::v1::{GetRequest, GlobalTransaction, ListRequest, StatsResponse, Status};
@@ -58,7 +58,7 @@ pub async fn page(State(desk): State<Arc<Desk>>, Query(asked): Query<Asked>) -> 
     let above = html! { h1 { "Transactions" } (field(&asked.q, wrong.as_deref())) };
     let main = html! {
         (tabs(&asked.q, stats))
-        @if wrong.is_none() { (table(&found.rows, (desk.clock)())) (paging(&asked, &found)) }
+        @if wrong.is_none() { (table(&found.rows, (desk.clock)())) (rest(&asked, &found)) }
     };
     let live = wrong.is_none().then_some(own.as_str());
     let head = Head { title: "Transactions", here: Place::List, live };
@@ -122,13 +122,13 @@ fn field(filter: &str, wrong: Option<&str>) -> Markup {
             div.row {
                 input #q name="q" value=(filter) maxlength="4000" autocomplete="off" spellcheck="false"
                     aria-invalid=[wrong.map(|_| "true")] aria-describedby=[wrong.map(|_| "wrong")]
-                    placeholder="status = running and attention and participant = \"gateway\" and age > 5m";
+                    placeholder="open and waiting_for = gateway";
                 button type="submit" { "Show" }
                 @if wrong.is_none() && !filter.is_empty() {
                     a.button href={ "/bulk?q=" (in_address(filter)) } { "Act on all of these" }
                 }
             }
-            @if let Some(wrong) = wrong { pre #wrong .said.bad role="alert" { (wrong) } }
+            @if let Some(wrong) = wrong { div #wrong .wrong role="alert" { (failure::said(wrong)) } }
             details {
                 summary { "What can be asked for" }
                 p { "Conditions, joined by " code { "and" } ", " code { "or" } ", " code { "not" } " and parentheses: "
@@ -184,7 +184,6 @@ pub fn table(rows: &[GlobalTransaction], now_us: i64) -> Markup {
             } }
             tbody { @for row in rows { (line(row, now_us)) } }
         } }
-        @if rows.is_empty() { p { "None of those looked at." } }
     }
 }
 
@@ -204,23 +203,29 @@ fn line(row: &GlobalTransaction, now_us: i64) -> Markup {
                 @if row.attention.is_some() { " " (chip(Tone::Bad, "needs a person")) }
                 @if row.paused { " " (chip(Tone::Warn, "paused")) }
             }
-            td data-label="Definition" { (row.definition) " " span.quiet { (words::mode_name(row.mode())) } }
+            td.brief data-label="Definition" { (row.definition) " " span.quiet { (words::mode_name(row.mode())) } }
             td data-label="Started" { (moment(row.created_at.as_ref(), Form::Full)) }
-            td data-label="Took" { (took) }
+            td.brief data-label="Took" { (took) }
             td.long data-label="Reason" { (words::reason(&row.reason)) }
         }
     }
 }
 
-fn paging(asked: &Asked, found: &Found) -> Markup {
+/// What is behind this page; and that there is nothing on it, where that is so.
+fn rest(asked: &Asked, found: &Found) -> Markup {
     html! {
+        @if found.rows.is_empty() {
+            p { @if !found.next.is_empty() { "None of those looked at so far fits this filter." }
+                @else if asked.q.trim().is_empty() { "No global transaction was started yet." }
+                @else { "No global transaction fits this filter." } }
+        }
         nav.paging aria-label="Page by page" {
             @if !asked.after.is_empty() { a.button href=(address(&asked.q, "")) { "Newest" } }
             @if !found.next.is_empty() {
                 a.button href=(address(&asked.q, &found.next)) {
                     @if found.rows.len() < ROWS { "Look further back" } @else { "Older" }
                 }
-            } @else { span.quiet { "That is all." } }
+            } @else if !found.rows.is_empty() { span.quiet { "That is all." } }
         }
     }
 }

@@ -48,7 +48,7 @@ fn whole(sight: &Sight, now_us: i64) -> Markup {
         }
         section aria-labelledby="h-lanes" { h2 #h-lanes { "Participants" } (lanes(sight)) }
         section aria-labelledby="h-rates" { h2 #h-rates { "Rates" } (sight.rates.picture()) }
-        section aria-labelledby="h-all" { h2 #h-all { "All of them" } (statuses(sight.stats.as_ref())) }
+        section aria-labelledby="h-all" { h2 #h-all { "All by definition and status" } (statuses(sight.stats.as_ref())) }
     }
 }
 
@@ -75,8 +75,12 @@ fn verdict(sight: &Sight) -> Markup {
             spaced(breaker(lane))
         )
     }));
+    let needs: i64 = sight.needs.iter().flat_map(|needs| &needs.counts).map(|count| count.open).sum();
     html! {
-        @if wrong.is_empty() {
+        @if wrong.is_empty() && needs > 0 {
+            p #verdict .notice.warn { (chip(Tone::Warn, "Everybody answers, and all lanes are open to calls; but ")) " "
+                a href="/attention" { (words::of(needs, "need for a person is open", "needs for a person are open")) } "." }
+        } @else if wrong.is_empty() {
             p #verdict .notice.good { (chip(Tone::Good, "Everybody answers, and all lanes are open to calls.")) }
         } @else {
             ul #verdict .notice.bad { @for line in &wrong { li { (chip(Tone::Bad, line)) } } }
@@ -166,7 +170,7 @@ fn holds(holds: &[Hold], now_us: i64) -> Markup {
         ul {
             @for hold in holds {
                 li {
-                    (chip(Tone::Warn, &held(hold))) " for " (ago(hold.since.as_ref(), now_us))
+                    a href=(shown_at(hold)) { (chip(Tone::Warn, &held(hold))) } " for " (ago(hold.since.as_ref(), now_us))
                     " by " (hold.subject) @if !hold.reason.is_empty() { ": " (hold.reason) }
                 }
             }
@@ -183,6 +187,17 @@ pub fn held(hold: &Hold) -> String {
         Some(What::Participant(name)) => format!("participant {name}"),
         Some(What::Gid(gid)) => gid.clone(),
         None => String::new(),
+    }
+}
+
+/// Where a pause is shown, and ended.
+fn shown_at(hold: &Hold) -> String {
+    use scope::What;
+    match hold.scope.as_ref().and_then(|scope| scope.what.as_ref()) {
+        Some(What::Definition(_)) => "/definitions".to_owned(),
+        Some(What::Participant(name)) => format!("/participants#{}", in_address(name)),
+        Some(What::Gid(gid)) => format!("/t/{}", in_address(gid)),
+        None => "/".to_owned(),
     }
 }
 
@@ -264,7 +279,7 @@ fn statuses(stats: Option<&StatsResponse>) -> Markup {
                         }
                     }
                 }
-                @if rows.is_empty() { tr { td colspan="7" { "There are none yet." } } }
+                @if rows.is_empty() { tr { td colspan="7" { "No global transaction was started yet." } } }
             }
         } }
     }

@@ -13,11 +13,12 @@ const ACROSS: usize = 16;
 const DOWN: usize = 34;
 /// A second line of states, where any step has one.
 const MORE: usize = 20;
-/// Characters that fit into one line of a step.
-const FITS: usize = 42;
+/// Pixels of one line of a step, in a font as wide as any.
+const FITS: f64 = 306.0;
 
 /// How everything is laid out.
 struct Layout<'a> {
+    of: &'a GlobalTransaction,
     steps: &'a [Step],
     /// Row of each step.
     rows: Vec<usize>,
@@ -69,7 +70,7 @@ impl<'a> Layout<'a> {
             }
         };
         let height = if two_lines { HEIGHT + MORE } else { HEIGHT };
-        Self { steps, rows, columns, height, pivot_row }
+        Self { of: transaction, steps, rows, columns, height, pivot_row }
     }
 
     fn size(&self) -> (usize, usize) {
@@ -113,6 +114,7 @@ impl<'a> Layout<'a> {
         let (x, y) = self.corner(at);
         let title = format!("{} {}.{}", step.branch_id, step.participant, words::method(&step.forward));
         let forward = step.ops.iter().find(|op| is_forward(op));
+        let told = |op: &Op| told(self.of, op);
         let (tone, said) = forward.map_or((Tone::Quiet, "not begun".to_owned()), told);
         let undone = second(step);
         let frame = match undone.map(|op| (op.op.as_str(), op.state())) {
@@ -125,11 +127,11 @@ impl<'a> Layout<'a> {
                 rect x=(x) y=(y) width=(WIDTH) height=(self.height) rx="8" {}
                 text.name x=(x + 12) y=(y + 22) { (title) @if !step.name.is_empty() { " (" (step.name) ")" } }
                 @if step.pivot { text.badge x=(x + WIDTH - 12) y=(y + 22) text-anchor="end" { "pivot" } }
-                text class={ "said " (tone.class()) } x=(x + 12) y=(y + 42) { (tone.sign()) " " (short(&said)) }
+                text class={ "said " (tone.class()) } x=(x + 12) y=(y + 42) { (short(&format!("{} {said}", tone.sign()))) }
                 @if let Some(op) = undone {
                     @let (tone, said) = told(op);
                     text class={ "said " (tone.class()) } x=(x + 12) y=(y + 42 + MORE) {
-                        (mark(op)) " " (op.op) ": " (short(&said))
+                        (short(&format!("{} {}: {said}", mark(op), op.op)))
                     }
                 }
             }
@@ -151,8 +153,8 @@ fn mark(op: &Op) -> &'static str {
 }
 
 /// What became of an op, in words.
-fn told(op: &Op) -> (Tone, String) {
-    let (tone, state) = op_state(op.state());
+fn told(of: &GlobalTransaction, op: &Op) -> (Tone, String) {
+    let (tone, state) = op_state(of, op.state());
     let mut text = state.to_owned();
     if op.attempts > 1 {
         text.push_str(&format!(", {} attempts", op.attempts));
@@ -167,11 +169,30 @@ fn told(op: &Op) -> (Tone, String) {
     (tone, text)
 }
 
+/// As much of a text as fits into one line of a step.
 fn short(text: &str) -> String {
-    if text.chars().count() <= FITS {
+    if text.chars().map(width).sum::<f64>() <= FITS {
         return text.to_owned();
     }
-    text.chars().take(FITS - 1).chain(['…']).collect()
+    let mut room = FITS - width('…');
+    let fitting = text.chars().take_while(|it| {
+        room -= width(*it);
+        room >= 0.0
+    });
+    fitting.chain(['…']).collect()
+}
+
+/// Pixels of a character at most, in the size of the picture's texts.
+fn width(of: char) -> f64 {
+    match of {
+        'i' | 'j' | 'l' | ' ' | '.' | ',' | ':' | '\'' | '|' | '-' => 4.5,
+        'f' | 't' | 'r' => 5.5,
+        's' | 'c' | 'k' | 'v' | 'x' | 'y' | 'z' | '_' => 7.7,
+        'm' | 'w' | 'M' | 'W' => 13.0,
+        upper if upper.is_ascii_uppercase() => 9.6,
+        other if other.is_ascii() => 8.3,
+        _ => 13.0,
+    }
 }
 
 #[cfg(test)]
@@ -181,6 +202,14 @@ mod tests {
     fn step(branch_id: &str, after: &[&str]) -> Step {
         let after = after.iter().map(ToString::to_string).collect();
         Step { branch_id: branch_id.into(), participant: "noop".into(), after, ..Step::default() }
+    }
+
+    #[test]
+    fn a_line_ends_where_its_step_does() {
+        assert_eq!(short("✓ succeeded in 51 ms"), "✓ succeeded in 51 ms");
+        let long = short("↩ compensate: waiting, 16 attempts, UNDO_IN_PROGRESS: it is not proven yet");
+        assert!(long.ends_with('…') && long.chars().map(width).sum::<f64>() <= FITS, "{long}");
+        assert!(long.starts_with("↩ compensate: waiting, 16 attempts"), "{long}");
     }
 
     #[test]

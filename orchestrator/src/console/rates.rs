@@ -1,6 +1,7 @@
 //! What began and ended in the last hour, from counts that are taken down every few seconds, and their picture. Pure:
 //! knows neither who counts nor a clock.
 
+use super::words::{count, stretch};
 use crate::history::Counted;
 use maud::{Markup, html};
 use std::collections::VecDeque;
@@ -13,8 +14,10 @@ pub const EVERY: Duration = Duration::from_secs(10);
 const KEPT: usize = 361;
 /// Differences that the rate "now" is made of.
 const NOW: usize = 2;
-/// The picture's coordinates: two units for each difference.
-const WIDTH: usize = (KEPT - 1) * 2;
+/// Differences that the picture has room for at least: what began a minute ago shall not be a line at its edge.
+const LEAST: usize = 30;
+/// The picture's coordinates: units for each difference.
+const APART: usize = 2;
 const HEIGHT: u64 = 120;
 
 /// Counts of the last hour, oldest first.
@@ -73,24 +76,31 @@ impl Rates {
         let lines = LINES.map(|(name, class, of)| (name, class, self.steps(of)));
         let most = lines.iter().flat_map(|(.., steps)| steps).copied().max().unwrap_or(0);
         let per_second = most as f64 / EVERY.as_secs_f64();
+        let room = self.0.len().saturating_sub(1).max(LEAST);
+        let (width, span_us) =
+            (room * APART, i64::try_from(EVERY.as_micros() * room as u128).unwrap_or(i64::MAX));
         html! {
             figure.chart {
-                svg viewBox={ "0 0 " (WIDTH) " " (HEIGHT + 4) } role="img" preserveAspectRatio="none"
-                    aria-label="Started, succeeded and undone in the last hour" {
+                figcaption {
+                    span.quiet { "In the last " (stretch(span_us)) ", by this orchestrator:" }
+                    @for (name, class, steps) in &lines {
+                        " " span.legend { span class={ "key " (class) } {} (name) " " b { (count(total(steps))) } }
+                    }
+                }
+                p.most.quiet {
+                    @if most == 0 { "Nothing began or ended." }
+                    @else { "From 0 to " (format!("{per_second:.1}")) " a second" }
+                }
+                svg viewBox={ "0 0 " (width) " " (HEIGHT + 4) } role="img" preserveAspectRatio="none"
+                    aria-label={ "Started, succeeded and undone in the last " (stretch(span_us)) } {
                     @for part in 0..=3 {
-                        line.grid x1="0" x2=(WIDTH) y1=(2 + HEIGHT * part / 3) y2=(2 + HEIGHT * part / 3) {}
+                        line.grid x1="0" x2=(width) y1=(2 + HEIGHT * part / 3) y2=(2 + HEIGHT * part / 3) {}
                     }
                     @for (_, class, steps) in &lines {
-                        polyline class={ "line " (class) } points=(points(steps, most)) {}
+                        polyline class={ "line " (class) } points=(points(steps, most, width)) {}
                     }
                 }
-                figcaption {
-                    span.quiet { "Last hour, top = " (format!("{per_second:.1}")) "/s, by this orchestrator:" }
-                    @for (name, class, steps) in &lines {
-                        " " span class={ "key " (class) } {}
-                        (name) " " b { (super::words::count(total(steps))) }
-                    }
-                }
+                div.axis.quiet { span { (stretch(span_us)) " ago" } span { (stretch(span_us / 2)) " ago" } span { "now" } }
             }
         }
     }
@@ -101,10 +111,10 @@ fn total(steps: &[u64]) -> i64 {
 }
 
 /// The newest stands at the right edge.
-fn points(steps: &[u64], most: u64) -> String {
+fn points(steps: &[u64], most: u64, width: usize) -> String {
     let mut text = String::with_capacity(steps.len() * 8);
     for (at, step) in steps.iter().enumerate() {
-        let x = WIDTH - (steps.len() - 1 - at) * 2;
+        let x = width - (steps.len() - 1 - at) * APART;
         let y = 2 + HEIGHT - step * HEIGHT / most.max(1);
         let _ = write!(text, "{x},{y} ");
     }
@@ -134,8 +144,21 @@ mod tests {
 
     #[test]
     fn the_newest_point_stands_at_the_right_edge() {
-        let text = points(&[0, 5, 10], 10);
-        assert_eq!(text.trim_end(), format!("{},122 {},62 {WIDTH},2", WIDTH - 4, WIDTH - 2));
-        assert_eq!(points(&[], 0), "");
+        assert_eq!(points(&[0, 5, 10], 10, 60).trim_end(), "56,122 58,62 60,2");
+        assert_eq!(points(&[], 0, 60), "");
+    }
+
+    #[test]
+    fn the_picture_says_what_its_axes_are() {
+        let mut rates = Rates::default();
+        let picture = rates.picture().into_string();
+        assert!(picture.contains("last 5 min") && picture.contains("Nothing began or ended"), "{picture}");
+        for at in 0..KEPT as u64 {
+            rates.sample(started(at * 25));
+        }
+        let picture = rates.picture().into_string();
+        for text in ["1 h ago", "30 min ago", "now", "From 0 to 2.5 a second", "0 0 720 "] {
+            assert!(picture.contains(text), "{text} is not in {picture}");
+        }
     }
 }

@@ -5,7 +5,7 @@ use super::api::Api;
 use super::failure::Failure;
 use super::frame::{self, Head, Place};
 use super::visitor::{self, Visitor};
-use super::words::{self, Form, Tone, ago, chip, moment, reason, spaced, stretch};
+use super::words::{self, Form, Tone, ago, at, chip, moment, reason, sentence, spaced, stretch};
 use super::{Desk, TraceUrl, act, bars, books, picture, remedy, timeline};
 use amends_proto::amends::v1::{
     Attention, Event, ExplainRequest, ExplainResponse, ExplainedOp, GetHistoryRequest, GetRequest,
@@ -160,7 +160,7 @@ fn attention(transaction: &GlobalTransaction, need: &Attention, now_us: i64) -> 
             }
             (remedy::about(&transaction.gid, &need.cause, &remedy::at(&need.branch_id, &need.op)))
             @if !need.next_action.is_empty() {
-                p { "By itself: " (need.next_action) " " (moment(need.next_action_at.as_ref(), Form::Clock)) }
+                p { "By itself: " (need.next_action) (at(need.next_action_at.as_ref())) }
             }
         }
     }
@@ -170,23 +170,26 @@ fn waiting(why: &ExplainResponse, now_us: i64) -> Markup {
     html! {
         section.why aria-labelledby="h-why" {
             h2 #h-why { "Why is it waiting?" }
-            p.summary { (why.summary) }
-            @for op in &why.ops { (waiting_op(op, now_us)) }
+            p.summary { (sentence(&why.summary)) }
+            @for op in &why.ops { (waiting_op(op, &why.summary, now_us)) }
             @if !why.unblocked_by.is_empty() {
                 p { "What would bring it on:" }
-                ul { @for what in &why.unblocked_by { li { (what) } } }
+                ul { @for what in &why.unblocked_by { li { (sentence(what)) } } }
             }
         }
     }
 }
 
-fn waiting_op(op: &ExplainedOp, now_us: i64) -> Markup {
+/// Of one op what the summary above has not said.
+fn waiting_op(op: &ExplainedOp, summary: &str, now_us: i64) -> Markup {
     let most = if op.max_attempts == 0 { String::new() } else { format!(" of {}", op.max_attempts) };
+    let news = !summary.contains(&op.why);
     html! {
-        p { b { (op.branch_id) " " (op.participant) "." (words::method(&op.method)) " " (op.op) } ": " (op.why)
-            @if op.attempt > 0 { " Attempt " (op.attempt) (most) ", since " (ago(op.since.as_ref(), now_us)) "." }
-            @if !op.last_code.is_empty() { " Last answer " code { (op.last_code) } " " (reason(&op.last_reason)) "." }
-            @if op.next_at.is_some() { " Again at " (moment(op.next_at.as_ref(), Form::Clock)) ", by " (op.rule) "." } }
+        p { b { (op.branch_id) " " (op.participant) "." (words::method(&op.method)) " " (op.op) } ":"
+            @if news { " " (sentence(&op.why)) }
+            @if op.attempt > 0 { " Attempt " (op.attempt) (most) ", tried for " (ago(op.since.as_ref(), now_us)) "." }
+            @if news && !op.last_code.is_empty() { " Last answer " code { (op.last_code) } " " (reason(&op.last_reason)) "." }
+            @if op.next_at.is_some() { " Again at " (moment(op.next_at.as_ref(), Form::Clock)) ": " (op.rule) "." } }
     }
 }
 

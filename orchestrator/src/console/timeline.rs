@@ -16,23 +16,40 @@ pub fn show(transaction: &GlobalTransaction, events: &[Event]) -> Markup {
     let zero_us = events.first().map_or(0, |first| words::micros(first.time.as_ref()));
     html! {
         ol.timeline {
-            @for (event, took_us) in lines(events) {
+            @for Line { event, took_us, said } in lines(events) {
                 @let step = steps.get(event.branch_id.as_str()).copied();
                 li class=(tone(event).class()) {
                     span.when { (moment(event.time.as_ref(), Form::Fine)) " "
                         span.quiet { "+" (stretch(words::micros(event.time.as_ref()) - zero_us)) } }
-                    span.what { (what(event, step, took_us)) }
+                    span.what { (what(event, step, took_us, said)) }
                 }
             }
         }
     }
 }
 
-/// The events that are told, with how long what they end took. The beginning of what was answered is told by its end.
-fn lines(events: &[Event]) -> Vec<(&Event, Option<i64>)> {
+/// One line.
+struct Line<'a> {
+    event: &'a Event,
+    /// How long what it ends took.
+    took_us: Option<i64>,
+    said: Said,
+}
+
+/// What an answer has said, beside the one before it to the same op.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Said {
+    Anew,
+    /// The same in vain: told in three words, so that what differs can be seen.
+    Again,
+}
+
+/// The events that are told. The beginning of what was answered is told by its end.
+fn lines(events: &[Event]) -> Vec<Line<'_>> {
     let answers = events.iter().filter(|event| event.kind != "attempt_started");
     let answered: HashMap<Called<'_>, i64> = answers.map(|event| (called(event), event.seq)).collect();
     let mut begun: HashMap<Called<'_>, (i32, i64)> = HashMap::new();
+    let mut answers: HashMap<Called<'_>, &Event> = HashMap::new();
     let mut lines = Vec::with_capacity(events.len());
     for event in events {
         let at_us = words::micros(event.time.as_ref());
@@ -43,8 +60,15 @@ fn lines(events: &[Event]) -> Vec<(&Event, Option<i64>)> {
             }
         }
         let began = begun.get(&called(event)).filter(|(attempt, _)| *attempt == event.attempt);
-        let took = began.filter(|_| event.kind != "attempt_started").map(|(_, began_us)| at_us - began_us);
-        lines.push((event, took));
+        let took_us = began.filter(|_| event.kind != "attempt_started").map(|(_, began_us)| at_us - began_us);
+        let said = if matches!(event.kind.as_str(), "attempt_unknown" | "parked") {
+            let same = |before: &Event| before.code == event.code && before.reason == event.reason;
+            let again = answers.insert(called(event), event).is_some_and(same);
+            if again { Said::Again } else { Said::Anew }
+        } else {
+            Said::Anew
+        };
+        lines.push(Line { event, took_us, said });
     }
     lines
 }
@@ -66,7 +90,7 @@ fn tone(event: &Event) -> Tone {
     }
 }
 
-fn what(event: &Event, step: Option<&Step>, took_us: Option<i64>) -> Markup {
+fn what(event: &Event, step: Option<&Step>, took_us: Option<i64>, said: Said) -> Markup {
     let kind = spaced(event.kind.strip_prefix("attempt_").unwrap_or(&event.kind));
     html! {
         @if let Some(step) = step {
@@ -75,8 +99,12 @@ fn what(event: &Event, step: Option<&Step>, took_us: Option<i64>) -> Markup {
         (chip(tone(event), &kind))
         @if event.attempt > 1 { " attempt " (event.attempt) }
         @if let Some(took_us) = took_us { " in " (stretch(took_us)) }
-        @if !event.code.is_empty() { " " code { (event.code) } }
-        @if !event.reason.is_empty() { " " span.long { (reason(&event.reason)) } }
+        @if said == Said::Again {
+            ", " span.quiet { "same answer" }
+        } @else {
+            @if !event.code.is_empty() { @if event.kind == "paused" { " deadlines" } " " code { (event.code) } }
+            @if !event.reason.is_empty() { " " span.long { (reason(&event.reason)) } }
+        }
         @if let Some(run) = &event.run { " run " (run.number) ", goes on from " (run.from.join(", ")) }
         @if let Some(act) = &event.act { (by(act)) }
     }
@@ -120,7 +148,26 @@ mod tests {
             event(5, "attempt_succeeded", 2),
             event(6, "attempt_started", 3),
         ];
-        let told: Vec<_> = lines(&events).into_iter().map(|(event, took)| (event.seq, took)).collect();
+        let told: Vec<_> = lines(&events).into_iter().map(|line| (line.event.seq, line.took_us)).collect();
         assert_eq!(told, [(3, Some(2_000_000)), (5, Some(1_000_000)), (6, None)]);
+    }
+
+    #[test]
+    fn an_answer_that_comes_again_is_told_once() {
+        let said = |seq: i64, branch_id: &str, reason: &str| Event {
+            branch_id: branch_id.into(),
+            reason: reason.into(),
+            ..event(seq, "attempt_unknown", 1)
+        };
+        let events =
+            [said(1, "01", "away"), said(2, "02", "away"), said(3, "01", "away"), said(4, "01", "busy")];
+        let told: Vec<_> = lines(&events).into_iter().map(|line| line.said).collect();
+        assert_eq!(told, [Said::Anew, Said::Anew, Said::Again, Said::Anew]);
+        let shown = show(&GlobalTransaction::default(), &events).into_string();
+        assert_eq!(
+            (shown.matches(">away<").count(), shown.matches("same answer").count()),
+            (2, 1),
+            "{shown}"
+        );
     }
 }

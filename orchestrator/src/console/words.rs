@@ -78,6 +78,12 @@ pub fn moment(time: Option<&Timestamp>, form: Form) -> Markup {
     }
 }
 
+/// `, at` a time of day behind what is then; nothing where there is no moment.
+#[must_use]
+pub fn at(time: Option<&Timestamp>) -> Markup {
+    html! { @if time.is_some() { ", at " (moment(time, Form::Clock)) } }
+}
+
 fn date(time: &Timestamp) -> Option<DateTime<Utc>> {
     DateTime::from_timestamp(time.seconds, u32::try_from(time.nanos).ok()?)
 }
@@ -90,7 +96,7 @@ pub fn micros(time: Option<&Timestamp>) -> i64 {
     })
 }
 
-/// A stretch of time in two parts at most: `250 ms`, `4.2 s`, `3 min 20 s`, `5 h 12 min`, `3 d 4 h`.
+/// A stretch of time in two parts at most: `250 ms`, `4.2 s`, `3 min 20 s`, `5 h 12 min`, `3 d 4 h`, `10 min`.
 #[must_use]
 pub fn stretch(us: i64) -> String {
     let (ms, s) = (us.max(0) / 1_000, us.max(0) / 1_000_000);
@@ -98,10 +104,14 @@ pub fn stretch(us: i64) -> String {
         0 if ms < 1_000 => format!("{ms} ms"),
         0..=9 => format!("{}.{} s", s, ms % 1_000 / 100),
         10..=59 => format!("{s} s"),
-        60..=3_599 => format!("{} min {} s", s / 60, s % 60),
-        3_600..=86_399 => format!("{} h {} min", s / 3_600, s % 3_600 / 60),
-        _ => format!("{} d {} h", s / 86_400, s % 86_400 / 3_600),
+        60..=3_599 => parts((s / 60, "min"), (s % 60, "s")),
+        3_600..=86_399 => parts((s / 3_600, "h"), (s % 3_600 / 60, "min")),
+        _ => parts((s / 86_400, "d"), (s % 86_400 / 3_600, "h")),
     }
+}
+
+fn parts((large, of_large): (i64, &str), (small, of_small): (i64, &str)) -> String {
+    if small == 0 { format!("{large} {of_large}") } else { format!("{large} {of_large} {small} {of_small}") }
 }
 
 /// How long ago, seen from `now_us`; empty where there is no moment.
@@ -171,16 +181,31 @@ pub fn mode_name(mode: Mode) -> &'static str {
     }
 }
 
-/// The state of an op in words, with its tone.
+/// The state of an op of this global transaction in words, with its tone: once all has ended nothing waits any more.
 #[must_use]
-pub fn op_state(state: OpState) -> (Tone, &'static str) {
+pub fn op_state(of: &GlobalTransaction, state: OpState) -> (Tone, &'static str) {
     match state {
         OpState::Unspecified => (Tone::Quiet, "not begun"),
+        OpState::Running | OpState::Waiting if !is_open(of) => (Tone::Warn, "no outcome"),
         OpState::Running => (Tone::Busy, "being called"),
         OpState::Succeeded => (Tone::Good, "succeeded"),
         OpState::Refused => (Tone::Bad, "refused"),
         OpState::Waiting => (Tone::Warn, "waiting"),
         OpState::Skipped => (Tone::Quiet, "nothing to undo"),
+    }
+}
+
+/// So many of something, by its name for one of them.
+#[must_use]
+pub fn of(number: i64, one: &str, many: &str) -> String {
+    format!("{} {}", count(number), if number == 1 { one } else { many })
+}
+
+/// A sentence of the API; what stands between backticks is code.
+#[must_use]
+pub fn sentence(text: &str) -> Markup {
+    html! {
+        @for (at, part) in text.split('`').enumerate() { @if at % 2 == 1 { code { (part) } } @else { (part) } }
     }
 }
 
@@ -223,12 +248,29 @@ mod tests {
             (1_250_000, "1.2 s"),
             (59_000_000, "59 s"),
             (200_000_000, "3 min 20 s"),
+            (600_000_000, "10 min"),
             (18_720_000_000, "5 h 12 min"),
             (273_600_000_000, "3 d 4 h"),
         ];
         for (us, text) in told {
             assert_eq!(stretch(us), text);
         }
+    }
+
+    #[test]
+    fn nothing_waits_where_all_has_ended() {
+        let of = |status: Status| GlobalTransaction { status: status.into(), ..GlobalTransaction::default() };
+        assert_eq!(op_state(&of(Status::Running), OpState::Waiting).1, "waiting");
+        assert_eq!(op_state(&of(Status::Failed), OpState::Waiting).1, "no outcome");
+        assert_eq!(op_state(&of(Status::Failed), OpState::Succeeded).1, "succeeded");
+    }
+
+    #[test]
+    fn code_in_a_sentence_is_marked() {
+        assert_eq!(
+            sentence("say `amends <x>` twice").into_string(),
+            "say <code>amends &lt;x&gt;</code> twice"
+        );
     }
 
     #[test]

@@ -15,6 +15,12 @@
     return `${date} ${clock}${suffix}`;
   }
 
+  // How far the reader's own zone is from UTC at that moment.
+  function offset(moment) {
+    const minutes = -moment.getTimezoneOffset();
+    return `UTC${minutes < 0 ? "-" : "+"}${two(Math.floor(Math.abs(minutes) / 60))}:${two(Math.abs(minutes) % 60)}`;
+  }
+
   function showTimes(root) {
     for (const element of root.querySelectorAll("time[datetime]")) {
       const moment = new Date(element.dateTime);
@@ -25,7 +31,8 @@
     const toggle = document.getElementById("zone");
     if (toggle) {
       toggle.hidden = false;
-      toggle.textContent = zone() === "utc" ? "Times: UTC" : "Times: local";
+      toggle.textContent = zone() === "utc" ? "Times: UTC" : `Times: local (${offset(new Date())})`;
+      toggle.title = zone() === "utc" ? "Show local times" : "Show UTC";
     }
   }
 
@@ -69,7 +76,7 @@
   let heard = 0;
   function state(text, away) {
     const place = document.getElementById("link");
-    if (place) place.textContent = text;
+    if (place) { place.textContent = text; place.className = away ? "bad" : ""; }
     const notice = document.getElementById("lost");
     if (notice) notice.hidden = !away;
   }
