@@ -39,9 +39,17 @@ async fn at_night_one_and_many_are_brought_to_their_end() {
         .await;
     story.ends(Status::Failed).await;
 
-    let many = [waiting().start().await, waiting().start().await];
+    let tabs = |all: u8, open: u8| {
+        format!(
+            "/All {all}Open {open}/.test(document.querySelector('nav.tabs').textContent.replace(/ +/g, ' '))"
+        )
+    };
     browser.open(&format!("{base}/list?q={}", escaped("open and definition = checkout"))).await;
-    browser.becomes("document.querySelectorAll('#rows tbody tr').length === 2").await;
+    browser.becomes(&tabs(1, 0)).await;
+    browser.run("window.kept = true").await;
+    let many = [waiting().start().await, waiting().start().await];
+    browser.becomes("document.querySelectorAll('#rows tbody tr').length === 2 && window.kept").await;
+    browser.becomes(&format!("{} && window.kept", tabs(3, 2))).await;
     browser.click("a[href^='/bulk']").await;
     browser.run("document.querySelector('[name=act][value=cancel]').checked = true").await;
     browser.write("#reason", "nothing left").await;

@@ -152,8 +152,9 @@ fn tabs(filter: &str, stats: Option<&StatsResponse>) -> Markup {
             stats.statuses.iter().filter(|figure| figure.status() == status).map(|figure| figure.count).sum()
         })
     };
+    let needs: Option<i64> = stats.map(|stats| stats.causes.iter().map(|cause| cause.count).sum());
     let tabs: [(&str, &str, Option<i64>); 9] = [
-        ("All", "", None),
+        ("All", "", stats.map(|stats| stats.statuses.iter().map(|figure| figure.count).sum())),
         ("Open", "open", stats.map(|stats| stats.open)),
         ("Needs a person", "attention", None),
         ("Paused", "paused", stats.map(|stats| stats.paused)),
@@ -168,6 +169,10 @@ fn tabs(filter: &str, stats: Option<&StatsResponse>) -> Markup {
             @for (name, tab, number) in tabs {
                 a.tab href=(address(tab, "")) aria-current=[(tab == filter.trim()).then_some("page")] {
                     (name) @if let Some(number) = number { " " b { (count(number)) } }
+                    // One may have several needs: how many are open is not how many rows there are.
+                    @if let Some(needs) = needs.filter(|_| tab == "attention") {
+                        " " b { (words::of(needs, "need", "needs")) }
+                    }
                 }
             }
         }
