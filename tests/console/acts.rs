@@ -193,6 +193,10 @@ async fn a_participant_is_paused_and_resumed() {
         site.get("/participants").await.text.contains("stocktaking").then_some(())
     })
     .await;
+    until("the overview leads to its end", async || {
+        site.get("/").await.text.contains("href=\"/hold/participant/inventory/resume\"").then_some(())
+    })
+    .await;
     turn("resume").await;
     until("its end is shown", async || {
         (!site.get("/participants").await.text.contains("stocktaking")).then_some(())

@@ -170,8 +170,9 @@ fn holds(holds: &[Hold], now_us: i64) -> Markup {
         ul {
             @for hold in holds {
                 li {
-                    a href=(shown_at(hold)) { (chip(Tone::Warn, &held(hold))) } " for " (ago(hold.since.as_ref(), now_us))
+                    (chip(Tone::Warn, &held(hold))) " for " (ago(hold.since.as_ref(), now_us))
                     " by " (hold.subject) @if !hold.reason.is_empty() { ": " (hold.reason) }
+                    ". " a href=(ended_at(hold)) { "Resume" }
                 }
             }
         }
@@ -190,13 +191,13 @@ pub fn held(hold: &Hold) -> String {
     }
 }
 
-/// Where a pause is shown, and ended.
-fn shown_at(hold: &Hold) -> String {
+/// Where a pause is ended: also one of what no other page lists, as a definition whose participants are not here.
+fn ended_at(hold: &Hold) -> String {
     use scope::What;
     match hold.scope.as_ref().and_then(|scope| scope.what.as_ref()) {
-        Some(What::Definition(_)) => "/definitions".to_owned(),
-        Some(What::Participant(name)) => format!("/participants#{}", in_address(name)),
-        Some(What::Gid(gid)) => format!("/t/{}", in_address(gid)),
+        Some(What::Definition(name)) => format!("/hold/definition/{}/resume", in_address(name)),
+        Some(What::Participant(name)) => format!("/hold/participant/{}/resume", in_address(name)),
+        Some(What::Gid(gid)) => format!("/t/{}/resume", in_address(gid)),
         None => "/".to_owned(),
     }
 }
