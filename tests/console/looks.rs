@@ -73,7 +73,7 @@ async fn paths(shop: &Shop<'_>, site: &Site) -> Vec<String> {
         (sent.status == 303).then_some(())
     })
     .await;
-    let hold = site.fill("/hold/definition/transfer/pause", &["token"], &pause).await;
+    let hold = site.fill("/hold/definition/own/pause", &["token"], &pause).await;
     assert_eq!(hold.status, 303, "{}", hold.text);
     let many = [("name", "ann"), ("act", "retry"), ("reason", "the warehouse is back"), ("per_second", "50")];
     let hidden = ["token", "filter", "expected", "digest", "request_id"];
