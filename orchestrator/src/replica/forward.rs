@@ -103,17 +103,20 @@ where
     };
     let body = body.to_bytes();
     let mut until = Instant::now() + patience(door);
+    let mut lost = false;
     loop {
         let answer = inner.call(request_of(&head, &body)).await?;
         let Some(owner) = answer.headers().get(OWNER).and_then(|owner| owner.to_str().ok()) else {
-            return Ok(answer);
+            return Ok(if lost { true_word(answer) } else { answer });
         };
         if head.headers.contains_key(FORWARDED) {
             return Ok(answer);
         }
         let asked = Instant::now();
-        if let Some(answer) = by_owner(&peers, (owner, door), &head, &body).await {
-            return Ok(answer);
+        match by_owner(&peers, (owner, door), &head, &body).await {
+            Asked::Answered(answer) => return Ok(if lost { true_word(answer) } else { answer }),
+            Asked::Lost => lost = true,
+            Asked::Elsewhere => {}
         }
         // It was there and died over the call, which may have lasted: the wait for its heir begins now.
         if asked.elapsed() > LOOK {
@@ -134,23 +137,41 @@ fn patience(door: Door) -> Duration {
     }
 }
 
-/// `None` = it did not answer, or has it no more. Whether it did anything is unknown then: every call of ours may be
-/// repeated.
-async fn by_owner(
-    peers: &Peers,
-    (owner, door): (&str, Door),
-    head: &Parts,
-    body: &Bytes,
-) -> Option<http::Response<Body>> {
-    let mut channel = peers.reach(owner, door).await?;
+/// What became of a call that was handed over.
+enum Asked {
+    Answered(http::Response<Body>),
+    /// It was not reached, or has it no more: nothing was done.
+    Elsewhere,
+    /// Whether it did anything is not known. The call is repeated: every call of ours may be.
+    Lost,
+}
+
+async fn by_owner(peers: &Peers, (owner, door): (&str, Door), head: &Parts, body: &Bytes) -> Asked {
+    let Some(mut channel) = peers.reach(owner, door).await else { return Asked::Elsewhere };
+    let Ok(me) = peers.me().parse() else { return Asked::Elsewhere };
     let mut request = request_of(head, body);
-    request.headers_mut().insert(FORWARDED, peers.me().parse().ok()?);
-    std::future::poll_fn(|context| channel.poll_ready(context)).await.ok()?;
-    let answer = channel.call(request).await.ok()?;
-    match (answer.headers().contains_key(OWNER), head.uri.path()) {
-        (true, _) => None,
-        (false, STREAMING) => Some(answer.map(until_it_breaks)),
-        (false, _) => whole(answer).await,
+    request.headers_mut().insert(FORWARDED, me);
+    if std::future::poll_fn(|context| channel.poll_ready(context)).await.is_err() {
+        return Asked::Elsewhere;
+    }
+    match channel.call(request).await {
+        Ok(answer) if answer.headers().contains_key(OWNER) => Asked::Elsewhere,
+        Ok(answer) if head.uri.path() == STREAMING => Asked::Answered(answer.map(until_it_breaks)),
+        Ok(answer) => whole(answer).await.map_or(Asked::Lost, Asked::Answered),
+        Err(_) => Asked::Lost,
+    }
+}
+
+/// The answer to a repeat of what was lost. A refusal may come of the lost one's own effect (what was redriven has nothing
+/// left to redrive), and must not be told as if nothing had been done.
+fn true_word(answer: http::Response<Body>) -> http::Response<Body> {
+    let status = answer.headers().get("grpc-status").and_then(|status| status.to_str().ok()?.parse().ok());
+    match status.map(Code::from_i32) {
+        Some(Code::FailedPrecondition) => {
+            let text = "OWNER_AWAY|the orchestrator that had it broke off; look what became of it before you ask again";
+            Status::unavailable(text).into_http()
+        }
+        Some(_) | None => answer,
     }
 }
 
@@ -215,6 +236,14 @@ mod tests {
         assert_eq!(came.trailers().unwrap()["grpc-status"], "0");
         assert_eq!(came.to_bytes(), "data");
         assert!(whole(answer(broken())).await.is_none());
+    }
+
+    #[test]
+    fn a_refusal_of_a_repeat_is_not_taken_for_one_of_the_first() {
+        for (code, told) in [(Code::FailedPrecondition, "14"), (Code::NotFound, "5"), (Code::Ok, "0")] {
+            let answer = Status::new(code, "X|x").into_http();
+            assert_eq!(true_word(answer).headers()["grpc-status"], told);
+        }
     }
 
     #[tokio::test]
