@@ -1,6 +1,8 @@
 //! Why something did not succeed, as participants and the history have it: `REASON|text`, perhaps with a cause before it.
 //! Taken apart, and told in words: by the command, by explanations and by the console alike. Pure.
 
+use crate::history::Cause;
+
 /// `REASON|text` → both; a message without a reason is all text.
 #[must_use]
 pub fn split(message: &str) -> (&str, &str) {
@@ -18,12 +20,18 @@ fn is_reason_byte(byte: u8) -> bool {
 #[must_use]
 pub fn in_words(message: &str) -> String {
     if let Some((cause, rest)) = message.split_once(':')
-        && !cause.is_empty()
-        && cause.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+        && Cause::NAMES.contains(&cause)
     {
-        let (cause, rest) = (cause.replace('_', " "), in_words(rest.trim_start()));
-        return format!("{cause}: {rest}").trim_end_matches([':', ' ']).to_owned();
+        let cause = cause.replace('_', " ");
+        return match rest.trim_start() {
+            "" => cause,
+            rest => format!("{cause}: {}", without_bar(rest)),
+        };
     }
+    without_bar(message)
+}
+
+fn without_bar(message: &str) -> String {
     match split(message) {
         ("", text) => text.to_owned(),
         (reason, "") => reason.to_owned(),
@@ -47,7 +55,9 @@ mod tests {
             ("refused:PSP_DECLINED|stolen_card", "refused: PSP_DECLINED: stolen_card"),
             ("PLAIN|", "PLAIN"),
             ("timeout:", "timeout"),
-            ("retries_exhausted:GONE|x", "retries exhausted: GONE: x"),
+            ("given_up:GONE|x", "given up: GONE: x"),
+            ("https://psp.example/x", "https://psp.example/x"),
+            ("grpc_status:5", "grpc_status:5"),
             ("deadline:step 02 had no outcome", "deadline: step 02 had no outcome"),
             ("step 02: late", "step 02: late"),
             ("points: no row", "points: no row"),

@@ -6,6 +6,8 @@ use maud::{Markup, html};
 
 /// Height of a row.
 const HEIGHT: usize = 20;
+/// Narrowest bar, in percent.
+const LEAST: f64 = 0.1;
 /// More ops than a plan has are not drawn, nor more attempts than a picture can hold.
 const MOST_ROWS: usize = 150;
 const MOST_BARS: usize = 600;
@@ -47,11 +49,13 @@ pub fn draw(events: &[Event]) -> Markup {
     }
 }
 
-/// From and to in percent; the outline makes a short call among long waits be seen.
+/// From and to in percent. A short call among long waits is to be seen, by its outline: what has no width has none.
 fn one(bar: &Bar, from: f64, to: f64) -> Markup {
+    let from = from.min(100.0 - LEAST);
+    let width = (to - from).max(LEAST);
     let took = bar.to_us.map_or_else(|| "not over".to_owned(), |to_us| stretch(to_us - bar.from_us));
     html! {
-        rect class=(bar.tone.class()) x={ (format!("{from:.2}")) "%" } y="4" width={ (format!("{:.2}", to - from)) "%" }
+        rect class=(bar.tone.class()) x={ (format!("{from:.2}")) "%" } y="4" width={ (format!("{width:.2}")) "%" }
             height=(HEIGHT - 8) {
             title { "attempt " (bar.attempt) ": " (took) }
         }
@@ -132,5 +136,12 @@ mod tests {
         assert_eq!(bars, wanted);
         assert_eq!(draw(&events).into_string().matches("<rect").count(), 3);
         assert_eq!(draw(&events[..1]).into_string(), "");
+        let short = [events[0].clone(), events[1].clone(), events[1].clone()];
+        let drawn = draw(&short).into_string();
+        assert_eq!(
+            (drawn.matches("<rect").count(), drawn.matches("width=\"0.10%\"").count()),
+            (2, 2),
+            "{drawn}"
+        );
     }
 }

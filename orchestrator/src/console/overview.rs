@@ -75,6 +75,9 @@ fn verdict(sight: &Sight) -> Markup {
             spaced(breaker(lane))
         )
     }));
+    if sight.needs.is_none() {
+        wrong.push("Who is needed cannot be read.".to_owned());
+    }
     let needs: i64 = sight.needs.iter().flat_map(|needs| &needs.counts).map(|count| count.open).sum();
     html! {
         @if wrong.is_empty() && needs > 0 {

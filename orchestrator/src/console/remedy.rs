@@ -134,8 +134,9 @@ pub fn is_resolved_elsewhere(transaction: &GlobalTransaction) -> bool {
 /// The ops whose payment nobody can prove: as a need for a person tells, or, before there is one, the gateway itself.
 fn in_doubt(transaction: &GlobalTransaction) -> BTreeSet<String> {
     let needs = transaction.all_attention.iter().filter(|need| need.cause == IN_DOUBT);
-    let unknown =
-        |op: &&Op| op.state() == OpState::Waiting && op.last_reason.split('|').next() == Some(UNKNOWN);
+    // It may be asked again right now: its last word counts until there is another.
+    let unsettled = |op: &Op| matches!(op.state(), OpState::Waiting | OpState::Running);
+    let unknown = |op: &&Op| unsettled(op) && op.last_reason.split('|').next() == Some(UNKNOWN);
     let waiting = transaction
         .steps
         .iter()
@@ -209,6 +210,7 @@ mod tests {
             warning(&GlobalTransaction { steps: vec![step], ..Default::default() }).into_string()
         };
         assert!(before(OpState::Waiting).contains("in doubt</b> at 05 action."));
+        assert!(before(OpState::Running).contains("in doubt</b> at 05 action."));
         assert_eq!(before(OpState::Succeeded), "");
     }
 }

@@ -27,6 +27,9 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// The names of all of them.
+    pub const NAMES: [&'static str; 6] = ["refused", "cancelled", "deadline", "timeout", "crash", "given_up"];
+
     /// Short lower-case name, as shown and stored.
     #[must_use]
     pub fn name(&self) -> &'static str {
