@@ -175,7 +175,7 @@ impl Helm {
         if known.contains(name) {
             return Ok(());
         }
-        known.extend(self.engine.history().reader.definitions().await?);
+        known.extend(self.engine.history().reader.definition_names().await?);
         if known.contains(name) {
             return Ok(());
         }

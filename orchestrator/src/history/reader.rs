@@ -267,7 +267,7 @@ impl HistoryReader {
     ///
     /// # Errors
     /// Where the store is away.
-    pub async fn definitions(&self) -> Result<Vec<String>, DbErr> {
+    pub async fn definition_names(&self) -> Result<Vec<String>, DbErr> {
         use shape::Column;
         let names = shape::Entity::find().select_only().column(Column::Definition).distinct();
         names.order_by_asc(Column::Definition).into_tuple().all(self.store.reader()).await

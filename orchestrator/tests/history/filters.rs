@@ -315,5 +315,5 @@ async fn counts_are_those_of_the_rows(place: Place) {
     assert_eq!(counts.paused, number(&|subject| subject.paused));
     let oldest = rows.subjects.iter().filter(|one| one.open).map(|one| one.started_us).min();
     assert_eq!(counts.oldest_open_us, oldest);
-    assert_eq!(rows.reader.definitions().await.unwrap(), ["bench", "checkout"]);
+    assert_eq!(rows.reader.definition_names().await.unwrap(), ["bench", "checkout"]);
 }
