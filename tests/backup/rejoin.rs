@@ -9,12 +9,15 @@ use amends_stack::{CoordinatorChoice, Role};
 use amends_testkit::{Must as _, SOON, until};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// Checkouts that end before the backup, and again after it.
 const ENDS: u64 = 40;
 /// Open at the moment of the backup, at least.
 const OPEN: usize = 40;
+/// Between two requests that DTM ask about all that is open there.
+const ASK: Duration = Duration::from_secs(10);
 /// Orders whose acknowledgement the restore lost, placed anew.
 const AGAIN: usize = 8;
 
@@ -131,9 +134,15 @@ async fn never_aborted(site: &Site, unknown: &BTreeMap<String, DtmStatus>) {
     let asked: Vec<&String> = with(DtmStatus::Submitted).collect();
     let open = unknown.values().filter(|status| !status.is_final()).count();
     assert!(!asked.is_empty(), "no global transaction was submitted after the backup and open at the end");
-    site.dtm().unwrap().reset_cron_time().await.must("make DTM ask at once");
+    let dtm = site.dtm().unwrap();
     let log = site.stack.log(Role::Orchestrator);
+    let mut due = Instant::now();
     until("DTM asked about each unknown gid", async || {
+        // It comes to one after another, and lets more time pass after each answer.
+        if Instant::now() >= due {
+            dtm.reset_cron_time().await.must("make DTM ask at once");
+            due = Instant::now() + ASK;
+        }
         let told = std::fs::read_to_string(&log).unwrap();
         let alarms: String = told.lines().filter(|line| line.contains("unknown gid")).collect();
         asked.iter().all(|gid| alarms.contains(gid.as_str())).then_some(())

@@ -4,8 +4,9 @@ use crate::{seed, tell};
 use amends_chaos::{Load, Settings};
 use amends_checkers::{Report, Targets};
 use amends_dtm::client::{DtmClient, DtmEndpoints, DtmStatus};
+use amends_proto::amends::v1::operations_client::OperationsClient;
 use amends_proto::amends::v1::transactions_client::TransactionsClient;
-use amends_proto::amends::v1::{GetHistoryRequest, GetRequest, ListRequest, Status};
+use amends_proto::amends::v1::{ExplainRequest, GetHistoryRequest, GetRequest, ListRequest, Status};
 use amends_stack::{CoordinatorChoice, Restarts, Role, Stack, StackConfig};
 use amends_testkit::{Must as _, SOON, until};
 use std::collections::BTreeMap;
@@ -87,9 +88,24 @@ impl Site {
                 .iter()
                 .map(|event| format!("{}{}{}{}", event.kind, event.branch_id, event.op, event.code));
             let words = words.collect::<Vec<_>>().join(" ");
-            text.push_str(&format!("\n{gid}, DTM {:?}: {words}", dtm.get(&gid)));
+            let why = self.explained(&gid).await;
+            text.push_str(&format!("\n{gid}, DTM {:?}: {words}; {why}", dtm.get(&gid)));
         }
         text
+    }
+
+    /// Why each op of it waits that does.
+    async fn explained(&self, gid: &str) -> String {
+        let address = format!("http://{}", self.stack.address(Role::Orchestrator));
+        let mut client = OperationsClient::connect(address).await.must("reach the orchestrator");
+        let request = ExplainRequest { gid: gid.to_owned() };
+        let told = client.explain(request).await.must("explain").into_inner();
+        told.ops
+            .iter()
+            .map(|op| op.why.as_str())
+            .chain([told.summary.as_str()])
+            .collect::<Vec<_>>()
+            .join("; ")
     }
 
     /// Gids of these statuses, all if none is named.
