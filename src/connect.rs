@@ -67,3 +67,19 @@ impl Interceptor for Caller {
         Ok(request)
     }
 }
+
+#[cfg(test)]
+pub mod tests {
+    use super::Target;
+    use tonic::service::Routes;
+    use tonic::transport::Server;
+    use tonic::transport::server::TcpIncoming;
+
+    /// An orchestrator that answers every question with UNIMPLEMENTED.
+    pub async fn mute() -> Target {
+        let incoming = TcpIncoming::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let target = incoming.local_addr().unwrap().to_string();
+        tokio::spawn(Server::builder().add_routes(Routes::default()).serve_with_incoming(incoming));
+        Target { target, caller: "ann".into() }
+    }
+}

@@ -12,6 +12,11 @@ use amends_proto::amends::v1::{
 use anyhow::Context as _;
 use serde_json::Value;
 use std::fmt::Write as _;
+use std::time::Duration;
+use tonic::{Response, Status};
+
+/// What is told beside an answer must not hold it up for longer.
+pub const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Lists the definitions and participants that are paused, with who did it and why
 #[derive(Debug, clap::Args)]
@@ -37,34 +42,70 @@ impl Holds {
     }
 }
 
-/// Those in force.
-pub async fn in_force(connection: Connection) -> Result<Vec<Hold>, tonic::Status> {
-    let told = OperationsClient::new(connection).list_holds(ListHoldsRequest::default()).await?;
-    Ok(told.into_inner().holds)
+/// Those in force; `None` = it could not be asked. Whatever they are told beside neither fails for it nor waits long.
+pub async fn in_force(connection: Connection) -> Option<Vec<Hold>> {
+    let mut client = OperationsClient::new(connection);
+    in_time(client.list_holds(ListHoldsRequest::default())).await.map(|told| told.holds)
 }
 
-/// Those that stand in the way of a global transaction now. It is explained only where one may. What is told beside it, or
-/// was done to it, does not fail because this cannot be asked: nothing is told of holds then.
-pub async fn in_the_way(connection: Connection, transaction: &GlobalTransaction) -> Vec<Hold> {
+async fn in_time<T>(answer: impl Future<Output = Result<Response<T>, Status>>) -> Option<T> {
+    let answer = tokio::time::timeout(PATIENCE, answer).await.ok()?;
+    answer.ok().map(Response::into_inner)
+}
+
+/// Those that stand in the way of a global transaction now; `None` as above.
+pub async fn in_the_way(connection: Connection, transaction: &GlobalTransaction) -> Option<Vec<Hold>> {
+    Some(in_the_way_of(&ops(connection, transaction).await?))
+}
+
+fn in_the_way_of(ops: &[HeldOp]) -> Vec<Hold> {
+    of(ops.iter().filter(|held| held.op.situation() == Situation::Paused))
+}
+
+/// An op that may be attempted, and the holds of its definition and its participant.
+#[derive(Debug)]
+pub struct HeldOp {
+    /// The op.
+    pub op: ExplainedOp,
+    /// Each keeps its next attempt waiting.
+    pub holds: Vec<Hold>,
+}
+
+/// The ops of a global transaction that are to be done now; none where no hold in force concerns it, as it is explained only
+/// for these; `None` as above.
+pub async fn ops(connection: Connection, transaction: &GlobalTransaction) -> Option<Vec<HeldOp>> {
     if Exit::of_status(transaction.status()) != Exit::Running {
-        return Vec::new();
+        return Some(Vec::new());
     }
     let steps = &transaction.steps;
-    let mut holds = in_force(connection.clone()).await.unwrap_or_default();
+    let mut holds = in_force(connection.clone()).await?;
     holds.retain(|hold| steps.iter().any(|step| concerns(hold, transaction, &step.participant)));
     if holds.is_empty() {
-        return holds;
+        return Some(Vec::new());
     }
     let request = ExplainRequest { gid: transaction.gid.clone() };
-    let told = OperationsClient::new(connection).explain(request).await;
-    let ops = told.map(|told| told.into_inner().ops).unwrap_or_default();
-    holding(holds, transaction, &ops)
+    let told = in_time(OperationsClient::new(connection).explain(request)).await?;
+    Some(with_holds(&holds, transaction, told.ops))
 }
 
-/// Those that hold one of these ops back.
-fn holding(mut holds: Vec<Hold>, transaction: &GlobalTransaction, ops: &[ExplainedOp]) -> Vec<Hold> {
-    let held = |op: &&ExplainedOp| op.situation() == Situation::Paused;
-    holds.retain(|hold| ops.iter().filter(held).any(|op| concerns(hold, transaction, &op.participant)));
+fn with_holds(holds: &[Hold], transaction: &GlobalTransaction, ops: Vec<ExplainedOp>) -> Vec<HeldOp> {
+    // What is refused for good is not attempted, held or not.
+    let ops = ops.into_iter().filter(|op| op.situation() != Situation::RefusedBehindPivot);
+    let held = ops.map(|op| {
+        let of_it = holds.iter().filter(|hold| concerns(hold, transaction, &op.participant));
+        HeldOp { holds: of_it.cloned().collect(), op }
+    });
+    held.collect()
+}
+
+/// The holds of these ops, each once.
+pub fn of<'h>(ops: impl IntoIterator<Item = &'h HeldOp>) -> Vec<Hold> {
+    let mut holds: Vec<Hold> = Vec::new();
+    for hold in ops.into_iter().flat_map(|held| &held.holds) {
+        if !holds.contains(hold) {
+            holds.push(hold.clone());
+        }
+    }
     holds
 }
 
@@ -115,8 +156,9 @@ pub fn rows(holds: &[Hold]) -> String {
     table(&heads, &[], holds.iter().map(row).collect())
 }
 
-/// For programs.
-pub fn json(holds: &[Hold]) -> anyhow::Result<Value> {
+/// For programs; null = it could not be asked.
+pub fn json(holds: Option<&[Hold]>) -> anyhow::Result<Value> {
+    let Some(holds) = holds else { return Ok(Value::Null) };
     let each = holds.iter().map(|hold| json::of("amends.v1.Hold", hold));
     Ok(Value::Array(each.collect::<anyhow::Result<_>>()?))
 }
@@ -124,7 +166,8 @@ pub fn json(holds: &[Hold]) -> anyhow::Result<Value> {
 #[cfg(test)]
 pub mod tests {
     use super::*;
-    use amends_proto::amends::v1::Scope;
+    use crate::connect::tests::mute;
+    use amends_proto::amends::v1::{Scope, Status as TransactionStatus};
 
     /// One in force since two seconds after the beginning of time.
     pub fn hold(what: What) -> Hold {
@@ -150,12 +193,27 @@ pub mod tests {
             vec![hold(What::Definition("checkout".into())), hold(What::Participant("gateway".into())), other]
         };
         let names = |ops: &[ExplainedOp]| -> Vec<String> {
-            holding(all(), &transaction, ops).iter().map(name).collect()
+            in_the_way_of(&with_holds(&all(), &transaction, ops.to_vec())).iter().map(name).collect()
         };
         assert_eq!(names(&[op("gateway", Situation::Calling)]), [""; 0]);
         assert_eq!(names(&[op("order", Situation::Paused)]), ["definition checkout"]);
         let both = ["definition checkout", "participant gateway"];
         assert_eq!(names(&[op("order", Situation::Calling), op("gateway", Situation::Paused)]), both);
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_asked_is_unknown_and_not_none() {
+        let connection = mute().await.connect().await.unwrap();
+        let running = GlobalTransaction { status: TransactionStatus::Running.into(), ..Default::default() };
+        assert_eq!(in_force(connection.clone()).await, None);
+        assert_eq!(in_the_way(connection.clone(), &running).await, None);
+        let ended = GlobalTransaction { status: TransactionStatus::Failed.into(), ..Default::default() };
+        assert_eq!(
+            in_the_way(connection, &ended).await,
+            Some(Vec::new()),
+            "nothing holds back what has ended"
+        );
+        assert_eq!((json(None).unwrap(), json(Some(&[])).unwrap()), (Value::Null, serde_json::json!([])));
     }
 
     #[test]

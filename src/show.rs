@@ -95,8 +95,8 @@ pub struct Told {
     pub events: Vec<Event>,
     /// The coordinator's view; none if it could not be asked.
     pub coordinator: Option<CoordinatorViewResponse>,
-    /// The holds in its way.
-    pub holds: Vec<Hold>,
+    /// The holds in its way; none = they could not be asked for.
+    pub holds: Option<Vec<Hold>>,
 }
 
 impl Told {
@@ -106,7 +106,7 @@ impl Told {
         let found = Archive::at(folder.to_owned()).find(&parsed).await?;
         let record = found.with_context(|| format!("{gid} is not in the archive {}", folder.display()))?;
         let told = archived(&record).context("another version wrote this record")?;
-        Ok(Told { transaction: told.0, events: told.1, coordinator: None, holds: Vec::new() })
+        Ok(Told { transaction: told.0, events: told.1, coordinator: None, holds: Some(Vec::new()) })
     }
 
     /// Asks for all of it. A coordinator that is away leaves its part out.
@@ -125,6 +125,7 @@ impl Told {
     /// For the timeline.
     pub fn story(&self) -> Story<'_> {
         let Told { transaction, events, coordinator, holds } = self;
+        let holds = holds.as_deref().unwrap_or_default();
         Story { transaction, events, coordinator: coordinator.as_ref(), holds }
     }
 
@@ -136,7 +137,7 @@ impl Told {
             None => Value::Null,
         };
         Ok(serde_json::json!({
-            "transaction": standing::document(&self.transaction, &self.holds)?,
+            "transaction": standing::document(&self.transaction, self.holds.as_deref())?,
             "events": events?,
             "coordinator": coordinator,
         }))

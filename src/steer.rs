@@ -87,9 +87,10 @@ impl Retry {
         };
         let connection = self.target.connect().await?;
         let before = Before::look(connection.clone(), &self.gid).await;
+        let waits_for = before.waits_for(&request.branch_id, &request.op);
         let answer = OperationsClient::new(connection).retry(request).await;
         let answer = answer.context("retry")?;
-        standing::print(&answer.into_inner(), &before.holds, Some(before.waits_for()), format)
+        standing::print(&answer.into_inner(), before.holds().as_deref(), Some(waits_for), format)
     }
 }
 
@@ -190,7 +191,7 @@ impl Resume {
         };
         let answer = OperationsClient::new(connection).resume(request).await.context("resume")?.into_inner();
         match &answer.transaction {
-            Some(now) => standing::print(now, &before.holds, Some(before.had_ended()), format),
+            Some(now) => standing::print(now, before.holds().as_deref(), Some(before.had_ended()), format),
             None => tell_hold(&answer, format),
         }
     }

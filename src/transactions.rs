@@ -97,16 +97,16 @@ impl List {
         let filter = self.filter.clone();
         let found = self.fetch(connection.clone()).await?;
         if found.transactions.is_empty() {
-            unknown::warn(connection.clone(), &filter, format).await?;
+            unknown::warn(connection.clone(), &filter, format).await;
         }
-        let holds = holds::in_force(connection).await.context("holds")?;
+        let holds = holds::in_force(connection).await;
         match format {
             Format::Json => {
                 let mut told = json::of("amends.v1.ListResponse", &found)?;
-                told["holds"] = holds::json(&holds)?;
+                told["holds"] = holds::json(holds.as_deref())?;
                 print_json(&told)?;
             }
-            Format::Text => print_text(&list_text(&found, &holds))?,
+            Format::Text => print_text(&list_text(&found, holds.as_deref().unwrap_or_default()))?,
         }
         Ok(Exit::Ok)
     }
@@ -209,7 +209,7 @@ impl Cancel {
         let transaction = answer.into_inner();
         // It wakes whatever a hold kept waiting before.
         let holds = holds::in_the_way(connection, &transaction).await;
-        standing::print(&transaction, &holds, Some(before.had_ended()), format)
+        standing::print(&transaction, holds.as_deref(), Some(before.had_ended()), format)
     }
 }
 

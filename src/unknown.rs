@@ -1,6 +1,7 @@
 //! Names in a filter that nobody here has: a list that is empty for a typing error says so. Knows the filter's tree, no verb.
 use crate::connect::Connection;
 use crate::exit;
+use crate::holds::PATIENCE;
 use crate::output::Format;
 use amends_orchestrator::filter::{Expr, Test, TextField, parse};
 use amends_proto::amends::v1::operations_client::OperationsClient;
@@ -9,18 +10,18 @@ use anyhow::Context as _;
 use std::collections::BTreeSet;
 
 /// Tells on standard error which participants and definitions of a filter nobody here has. Neither those on the allow-list
-/// nor anything in history goes by such a name.
-pub async fn warn(connection: Connection, filter: &str, format: Format) -> anyhow::Result<()> {
+/// nor anything in history goes by such a name. Where that cannot be asked, nothing is told.
+pub async fn warn(connection: Connection, filter: &str, format: Format) {
     // The orchestrator has read it, and a newer one may read more than we do.
-    let Ok(tree) = parse(filter) else { return Ok(()) };
+    let Ok(tree) = parse(filter) else { return };
     let asked = Named::of(&tree);
     if asked == Named::default() {
-        return Ok(());
+        return;
     }
-    for line in asked.unknown(&Named::known(connection).await?) {
+    let known = tokio::time::timeout(PATIENCE, Named::known(connection)).await;
+    for line in known.ok().and_then(Result::ok).iter().flat_map(|known| asked.unknown(known)) {
         exit::warn(&line, format);
     }
-    Ok(())
 }
 
 /// Names of participants and of definitions.

@@ -25,8 +25,8 @@ pub struct Board {
     pub at: DateTime<Utc>,
     /// Figures; counted by the orchestrator every few seconds.
     pub stats: StatsResponse,
-    /// Definitions and participants that are paused.
-    pub holds: Vec<Hold>,
+    /// Definitions and participants that are paused; none = they could not be asked for.
+    pub holds: Option<Vec<Hold>>,
     /// The ways to participants.
     pub lanes: LanesResponse,
     /// Open needs for a person, oldest first.
@@ -48,7 +48,7 @@ impl Board {
         let wanted = ListAttentionRequest { page_size: NEEDS, ..ListAttentionRequest::default() };
         let (stats, holds, lanes, attention, topology, ended) = tokio::try_join!(
             stats.stats(StatsRequest {}),
-            holds::in_force(connection),
+            async { Ok(holds::in_force(connection).await) },
             lanes.lanes(LanesRequest::default()),
             needs.list_attention(wanted),
             topology(operations),
@@ -73,7 +73,7 @@ impl Board {
             "at": self.at.to_rfc3339_opts(SecondsFormat::Millis, true),
             "topology": topology.transpose()?,
             "stats": json::of("amends.v1.StatsResponse", &self.stats)?,
-            "holds": holds::json(&self.holds)?,
+            "holds": holds::json(self.holds.as_deref())?,
             "lanes": json::of("amends.v1.LanesResponse", &self.lanes)?["lanes"],
             "attention": json::of("amends.v1.ListAttentionResponse", &self.attention)?,
             "oldest": open.first(),
@@ -135,7 +135,7 @@ pub mod tests {
                 open: 1,
                 ..StatsResponse::default()
             },
-            holds: vec![holds::tests::hold(What::Participant("points".into()))],
+            holds: Some(vec![holds::tests::hold(What::Participant("points".into()))]),
             lanes: LanesResponse { lanes: vec![lane] },
             attention: ListAttentionResponse { open: vec![need], ..ListAttentionResponse::default() },
             topology: Some(TopologyResponse {
@@ -162,5 +162,7 @@ pub mod tests {
         assert_eq!(told["topology"]["dtm_version"], "v1.18.0");
         assert_eq!(told["holds"][0]["scope"]["participant"], "points");
         assert_eq!(board().json(None, "h:1").unwrap()["rates"], json!(null), "one count is no rate");
+        let unknown = Board { holds: None, ..board() };
+        assert_eq!(unknown.json(None, "h:1").unwrap()["holds"], json!(null), "nobody told of holds");
     }
 }

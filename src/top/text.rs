@@ -87,7 +87,7 @@ pub fn figures(board: &Board, rates: Option<Rates>) -> String {
         Some(Rates { started, ended }) => format!("{started:.1} started and {ended:.1} ended in a second\n"),
         None => String::new(),
     };
-    format!("{}{rates}", stats::text(&board.stats, &board.holds))
+    format!("{}{rates}", stats::text(&board.stats, board.holds.as_deref()))
 }
 
 /// A row for each lane.
