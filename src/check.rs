@@ -1,5 +1,5 @@
 //! `amends check`: waits for quiet and prints the checkers' verdict. Knows no invariant's content.
-use crate::connect::{Connection, Target};
+use crate::connect::Target;
 use crate::exit::Exit;
 use crate::output::{Format, Paint, Tone, print_json, print_text, said};
 use amends_checkers::{Quiet, Report, Targets};
@@ -10,10 +10,11 @@ use serde_json::json;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
-use tonic::Code;
 
 /// How long open global transactions and the coordinator may take to come to rest.
 const QUIET_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long the verdict may wait for what holds back what stood still.
+const CAUSES_TIMEOUT: Duration = Duration::from_secs(5);
 /// Violations printed per invariant for people; JSON has them all.
 const SHOWN: usize = 20;
 
@@ -36,7 +37,7 @@ impl Check {
     pub async fn run(self, format: Format) -> anyhow::Result<Exit> {
         let targets = Targets::from_topology(&self.target.target).await?;
         let examined = examine(&targets, Duration::from_secs(self.wait)).await?;
-        let causes = causes(self.target.connect().await?, &examined.stuck).await?;
+        let causes = causes(&self.target, &examined.stuck).await;
         match format {
             Format::Json => print_json(&json!({
                 "ok": examined.is_sound(),
@@ -91,21 +92,24 @@ impl Examined {
 type Causes = BTreeMap<String, String>;
 
 /// Asks of as many as people are shown. Each is held back by a pause of its own, or of its definition or a participant;
-/// what stands still for another reason is not among them.
-async fn causes(connection: Connection, stuck: &[String]) -> anyhow::Result<Causes> {
-    let mut client = OperationsClient::new(connection);
+/// what stands still for another reason, or cannot be asked about in time, is not among them: the verdict is told anyhow.
+async fn causes(target: &Target, stuck: &[String]) -> Causes {
     let mut causes = Causes::new();
+    if !stuck.is_empty() {
+        let _late = tokio::time::timeout(CAUSES_TIMEOUT, find_causes(target, stuck, &mut causes)).await;
+    }
+    causes
+}
+
+async fn find_causes(target: &Target, stuck: &[String], causes: &mut Causes) {
+    let Ok(connection) = target.connect().await else { return };
+    let mut client = OperationsClient::new(connection);
     for gid in stuck.iter().take(SHOWN) {
-        let explained = match client.explain(ExplainRequest { gid: gid.clone() }).await {
-            Ok(explained) => explained.into_inner(),
-            // Only the coordinator knows it.
-            Err(status) if status.code() == Code::NotFound => continue,
-            Err(status) => return Err(status).with_context(|| format!("explain {gid}")),
-        };
-        let held = explained.ops.into_iter().find(|op| op.situation() == Situation::Paused);
+        let Ok(explained) = client.explain(ExplainRequest { gid: gid.clone() }).await else { continue };
+        let ops = explained.into_inner().ops;
+        let held = ops.into_iter().find(|op| op.situation() == Situation::Paused);
         causes.extend(held.map(|op| (gid.clone(), op.why)));
     }
-    Ok(causes)
 }
 
 /// Waits for quiet, then judges. What did not come to rest is a note of the report.
@@ -168,7 +172,9 @@ pub fn text(report: &Report, paint: Paint) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Causes, Examined, text};
+    use super::{Causes, Examined, causes, text};
+    use crate::connect::Target;
+    use crate::connect::tests::mute;
     use crate::output::Paint;
     use amends_checkers::{Invariant, Line, Report, Violation};
     use std::time::Duration;
@@ -189,6 +195,14 @@ mod tests {
             told.contains("g-1: see ") && told.contains("g-2: Step 05 is not attempted: it is paused. see ")
         );
         assert!(!examined.is_sound());
+    }
+
+    #[tokio::test]
+    async fn a_verdict_is_told_though_nobody_explains() {
+        let stuck = ["g-1".to_owned()];
+        assert_eq!(causes(&mute().await, &stuck).await, Causes::new());
+        let nobody = Target { target: "127.0.0.1:1".into(), caller: "ann".into() };
+        assert_eq!(causes(&nobody, &stuck).await, Causes::new());
     }
 
     #[test]
