@@ -184,9 +184,26 @@ async fn claim(client: &mut Client, item_id: String, ttl_s: i32) -> Result<InDou
     Ok(client.claim_in_doubt(request).await?.into_inner())
 }
 
-/// What whoever states the outcome of a step's op has to know where its payment is in doubt; `None` = it is not, as far as
-/// can be told.
-pub async fn caution(target: &Target, gid: &str, step: &str) -> Option<String> {
+/// A step whose payment is in doubt, which whoever states the outcome of an op of it has to know.
+pub struct Caution {
+    step: String,
+    /// Id of the gateway's item; `None` = it was not told in time.
+    item: Option<String>,
+}
+
+/// What a statement past the gateway does to what is held for the payment.
+#[derive(Debug, Clone, Copy)]
+pub enum Release {
+    /// It stays as it is.
+    Nothing,
+    /// It is given back.
+    Now,
+    /// It is given back when another person states the same.
+    OnceApproved,
+}
+
+/// Looks; `None` = the step's payment is not in doubt, as far as can be told.
+pub async fn caution(target: &Target, gid: &str, step: &str) -> Option<Caution> {
     let request = ExplainRequest { gid: gid.to_owned() };
     let mut operations = OperationsClient::new(target.connect().await.ok()?);
     let told = operations.explain(request).await.ok()?.into_inner();
@@ -197,7 +214,7 @@ pub async fn caution(target: &Target, gid: &str, step: &str) -> Option<String> {
         items(&mut connect(None, target).await?, |item| item.gid == gid && item.state != RESOLVED).await
     });
     let item = found.await.ok().and_then(Result::ok).and_then(|items| items.into_iter().next());
-    Some(cautious(step, item.as_ref()))
+    Some(Caution { step: step.to_owned(), item: item.map(|item| item.item_id) })
 }
 
 /// Whether the payment of a step is: an op of it that waits says so, also during a pause, or the need for a person does.
@@ -209,16 +226,27 @@ fn is_in_doubt(told: &ExplainResponse, step: &str) -> bool {
         || told.attention.iter().any(|need| need.branch_id == step && need.cause == CAUSE)
 }
 
-fn cautious(step: &str, item: Option<&InDoubtItem>) -> String {
-    let (named, id) = match item {
-        Some(item) => (format!(" (item {})", item.item_id), item.item_id.as_str()),
-        None => (String::new(), "ITEM"),
-    };
-    format!(
-        "the payment of step {step} is in doubt at the gateway{named}: this statement settles nothing there, \
-         though it releases what is held for the payment. Better: `amends in-doubt propose {id} --outcome … \
-         --evidence …`, then `amends in-doubt approve {id}` by another person"
-    )
+impl Caution {
+    /// Says what the statement leaves open, what it does, and what would be better.
+    pub fn text(&self, release: Release) -> String {
+        let step = &self.step;
+        let (named, id) = match &self.item {
+            Some(id) => (format!(" (item {id})"), id.as_str()),
+            None => (String::new(), "ITEM"),
+        };
+        let though = match release {
+            Release::Nothing => "",
+            Release::Now => ", though it releases what is held for the payment",
+            Release::OnceApproved => {
+                ", though it would release what is held for the payment once it is approved"
+            }
+        };
+        format!(
+            "the payment of step {step} is in doubt at the gateway{named}: this statement settles nothing \
+             there{though}. Better: `amends in-doubt propose {id} --outcome … --evidence …`, then \
+             `amends in-doubt approve {id}` by another person"
+        )
+    }
 }
 
 async fn connect(gateway: Option<String>, target: &Target) -> anyhow::Result<Client> {
@@ -329,9 +357,21 @@ mod tests {
         let need = Attention { cause: CAUSE.into(), branch_id: "05".into(), ..Attention::default() };
         let told = ExplainResponse { attention: vec![need], ..ExplainResponse::default() };
         assert!(is_in_doubt(&told, "05") && !is_in_doubt(&told, "01"));
+    }
+
+    #[test]
+    fn a_caution_says_what_the_statement_releases() {
+        let text = |release| Caution { step: "05".into(), item: None }.text(release);
+        let nothing = text(Release::Nothing);
+        assert!(nothing.contains("at the gateway: this") && nothing.contains("ITEM"), "{nothing}");
+        assert!(nothing.contains("settles nothing there. Better"), "{nothing}");
         assert!(
-            cautious("05", None).contains("at the gateway: this") && cautious("05", None).contains("ITEM")
+            text(Release::Now).contains("there, though it releases what is held for the payment. Better")
         );
+        let proposed = text(Release::OnceApproved);
+        assert!(proposed.contains("would release what is held for the payment once it is approved"));
+        let named = Caution { step: "05".into(), item: Some("i-1".into()) }.text(Release::Nothing);
+        assert!(named.contains("(item i-1)") && named.contains("approve i-1"), "{named}");
     }
 
     #[test]

@@ -2,9 +2,10 @@
 //! the history.
 use crate::connect::Target;
 use crate::exit::{self, Exit};
+use crate::in_doubt::{self, Release};
 use crate::output::{Format, print_json, print_text};
 use crate::standing::{self, Before};
-use crate::{holds, in_doubt, json};
+use crate::{holds, json};
 use amends_proto::amends::v1::operations_client::OperationsClient;
 use amends_proto::amends::v1::scope::What;
 use amends_proto::amends::v1::{
@@ -217,6 +218,17 @@ enum Outcome {
     Compensated,
 }
 
+impl Outcome {
+    /// What a statement of it does to what is held for a payment.
+    fn release(self, awaiting_approval: bool) -> Release {
+        match self {
+            Outcome::Succeeded => Release::Nothing,
+            Outcome::Refused | Outcome::Compensated if awaiting_approval => Release::OnceApproved,
+            Outcome::Refused | Outcome::Compensated => Release::Now,
+        }
+    }
+}
+
 /// States the outcome of an op that its participant cannot tell; above an amount it counts when a second person does, too
 #[derive(Debug, clap::Args)]
 #[command(
@@ -271,7 +283,8 @@ impl Resolve {
         let told = OperationsClient::new(connection.clone()).resolve(request).await;
         let told = told.context("resolve")?.into_inner();
         if let Some(caution) = caution {
-            exit::warn(&caution, format);
+            let release = self.outcome.release(told.awaiting_approval);
+            exit::warn(&caution.text(release), format);
         }
         let transaction = told.transaction.clone().unwrap_or_default();
         match format {

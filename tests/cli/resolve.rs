@@ -35,5 +35,8 @@ async fn whoever_states_the_outcome_of_a_payment_in_doubt_is_told_of_its_item() 
         "{}",
         told.stderr
     );
+    let releases =
+        if told.stdout.starts_with("proposed by ") { "it would release what" } else { "it releases what" };
+    assert!(told.stderr.contains(releases), "{} {}", told.stdout, told.stderr);
     world.stop().await;
 }
