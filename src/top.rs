@@ -36,8 +36,9 @@ pub struct Top {
     target: Target,
 }
 
-/// Rates need two counts, and there is a new one every five seconds; whoever gets none by then does without.
-const RATES_LIMIT: Duration = Duration::from_secs(8);
+/// Rates need two counts, and there is a new one every five seconds, later on a busy machine; whoever gets none by then does
+/// without.
+const RATES_LIMIT: Duration = Duration::from_secs(15);
 const RATES_PAUSE: Duration = Duration::from_millis(250);
 
 const HELP: &str = "Keys: q ends · p pauses, p again goes on · arrows choose, Enter shows the chosen one, Esc goes back\n\n\
