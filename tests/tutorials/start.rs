@@ -45,7 +45,7 @@ async fn a_checkout_is_started_from_other_languages() {
     let grpcio = "command -v grpc_python_plugin && /usr/bin/python3 -c 'import grpc, google.protobuf'";
     let python = [protoc, ("gRPC for Python", grpcio)];
     let go = [protoc, ("Go", "command -v go")];
-    let java = [("Java and Maven", "command -v javac && command -v mvn")];
+    let java = [("Java 17 and Maven", "javac --release 17 -version && command -v mvn")];
     tokio::join!(
         a_checkout_is_started_in(&page, "Python", &python, &settings),
         a_checkout_is_started_in(&page, "Go", &go, &settings),
