@@ -228,6 +228,24 @@ async fn a_tcc_that_is_aborted_cancels_and_abort_again_wakes_it() {
     assert!(matches!(late, Err(DtmError::Refused(_))), "{late:?}");
 }
 
+/// After its own poll DTM answers an abort with what its calls came to.
+#[tokio::test]
+async fn an_abort_whose_cancels_say_not_yet_is_taken() {
+    let world = World::start().await;
+    world.branches.answers(3, ("cancel", "01"), Code::FailedPrecondition, "NOT_YET|");
+    let gid = Gid::generate();
+    world.tcc(&gid, 1).await;
+    world.client.abort(&gid, "DECLINED|by the bank").await.unwrap();
+    world.branches.until("cancel 01", PATIENCE).await;
+    world.client.reset_cron_time().await.unwrap();
+    world.branches.until("cancel 01, cancel 01", PATIENCE).await;
+    world.becomes(&gid, |status| status == DtmStatus::Aborting).await;
+    world.client.abort(&gid, "DECLINED|by the bank").await.unwrap();
+    assert_eq!(world.branches.order(), "cancel 01, cancel 01, cancel 01", "it calls before it answers");
+    world.client.abort(&gid, "DECLINED|by the bank").await.unwrap();
+    assert_eq!(world.ends(&gid).await.status, DtmStatus::Failed);
+}
+
 #[tokio::test]
 async fn what_dtm_does_not_know_is_neither_shown_nor_aborted() {
     let world = World::start().await;

@@ -106,8 +106,9 @@ impl DtmClient {
         self.settle(stub.submit(message)).await
     }
 
-    /// Decides a prepared TCC for cancel, or wakes one that is aborting already. `Refused` = it was submitted or has
-    /// ended. A gid that DTM does not know is answered `ReplyUnknown`. The reason is cut to 256 bytes.
+    /// Decides a prepared TCC for cancel, or wakes one that is aborting already. Of what its poll has come to before DTM
+    /// answers only after its calls (CronTransOnce stores that it waits), and a "not yet" of theirs takes no abort back.
+    /// `Refused` = it was submitted or has ended. A gid that DTM does not know is answered `ReplyUnknown`. The reason is cut to 256 bytes.
     pub async fn abort(&self, gid: &Gid, reason: &str) -> Result<(), DtmError> {
         let message = amends_proto::dtm::DtmRequest {
             gid: gid.to_string(),
@@ -116,7 +117,10 @@ impl DtmClient {
             ..Default::default()
         };
         let mut stub = self.stub.clone();
-        self.settle(stub.abort(message)).await
+        match self.settle(stub.abort(message)).await {
+            Err(DtmError::ReplyUnknown(status)) if status.code() == Code::FailedPrecondition => Ok(()),
+            settled => settled,
+        }
     }
 
     /// What DTM says about a global transaction; nothing if it does not know the gid. Over BoltDB the status may go
