@@ -141,7 +141,9 @@ impl List {
 fn list_text(found: &ListResponse, holds: &[Hold]) -> String {
     let rows = found.transactions.iter().map(row).collect();
     let mut text = table(&["gid", "status", "mode", "created", "business key", "reason"], &[], rows);
-    if found.transactions.iter().any(|one| Exit::of_status(one.status()) == Exit::Running) {
+    // Who looks for what is held, and finds nothing, asked for what is paused by itself.
+    let rows = &found.transactions;
+    if rows.is_empty() || rows.iter().any(|one| Exit::of_status(one.status()) == Exit::Running) {
         text.push_str(&holds::lines(holds));
     }
     if !found.next_page_token.is_empty() {
@@ -231,6 +233,7 @@ mod tests {
                 .ends_with("\nheld: definition checkout since 1970-01-01T00:00:02Z, by ann: maintenance\n")
         );
         assert!(!listed(Status::Failed).contains("held"));
+        assert!(list_text(&ListResponse::default(), std::slice::from_ref(&held)).contains("held: "));
     }
 
     #[test]

@@ -70,6 +70,19 @@ fn a_definition_that_nobody_has_is_not_paused() {
     assert!(refused.error()["message"].as_str().unwrap().contains("gateway, "), "{}", refused.stderr);
 }
 
+/// Whoever pauses it by another rule is told that theirs is not kept; by the same rule it is paused already.
+fn another_rule_is_refused(site: &Site) {
+    let again = |rule: &str| site.json(&["pause", "--participant", "gateway", "--deadlines", rule]);
+    let refused = again("run").error();
+    assert_eq!(
+        (&refused["code"], &refused["reason"]),
+        (&json!("FAILED_PRECONDITION"), &json!("PAUSED_OTHERWISE"))
+    );
+    let why = "participant gateway: it is paused already, and deadlines stand still";
+    assert!(refused["message"].as_str().unwrap().contains(why), "{refused}");
+    assert_eq!(again("stop").json()["hold"]["subject"], "ann", "the first one's");
+}
+
 fn a_retry_says_that_it_waits(site: &Site) {
     for more in [&[][..], &["--step", "03", "--op", "action"]] {
         let words = [&["retry", &site.gid], more].concat();
@@ -167,6 +180,7 @@ async fn a_hold_is_told_wherever_it_stands_in_the_way() {
         let told = site.json(&words).json();
         is_the_hold(if words[0] == "show" { &told["transaction"]["holds"] } else { &told["holds"] });
     }
+    another_rule_is_refused(&site);
     a_retry_says_that_it_waits(&site);
     a_check_names_what_holds_back(&site);
     let own = site.json(&["pause", "--definition", "own"]);

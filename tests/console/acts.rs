@@ -193,8 +193,10 @@ async fn a_participant_is_paused_and_resumed() {
         site.get("/participants").await.text.contains("stocktaking").then_some(())
     })
     .await;
-    until("the overview leads to its end", async || {
-        site.get("/").await.text.contains("href=\"/hold/participant/inventory/resume\"").then_some(())
+    until("the overview says so first, and leads to its end", async || {
+        let overview = site.get("/").await.text;
+        let said = overview.contains("<a href=\"#h-paused\">participant inventory</a> is paused");
+        (said && overview.contains("href=\"/hold/participant/inventory/resume\"")).then_some(())
     })
     .await;
     turn("resume").await;

@@ -78,6 +78,14 @@ pub enum ApiError {
         /// Why not.
         why: Denied,
     },
+    /// A definition or participant is held by another rule.
+    #[error("{what}: {why}")]
+    HeldOtherwise {
+        /// Which one.
+        what: String,
+        /// By which rule.
+        why: Denied,
+    },
     /// Nobody is needed, or not for that.
     #[error("{gid} has no open need for a person{}", named(.cause))]
     NotOpen {
@@ -184,6 +192,7 @@ impl From<ApiError> for Status {
             ApiError::Denied { gid, why: why @ Denied::OtherOutcome { .. } } => {
                 (Code::InvalidArgument, why.reason(), Some(gid))
             }
+            ApiError::HeldOtherwise { why, .. } => (Code::FailedPrecondition, why.reason(), None),
             ApiError::Denied { gid, why } => (Code::FailedPrecondition, why.reason(), Some(gid)),
             ApiError::NoErrand(_) => (Code::NotFound, "BULK_NOT_FOUND", None),
             ApiError::ErrandReused { .. } => (Code::AlreadyExists, "IDEMPOTENCY_MISMATCH", None),

@@ -4,7 +4,7 @@ use super::error::ApiError;
 use super::start::text;
 use super::view;
 use crate::definitions;
-use crate::engine::{Approval, Engine, Live, Statement};
+use crate::engine::{Approval, Denied, Engine, Live, Statement};
 use crate::history::{Act, Deadlines, Held, Hold, Resolution};
 use crate::plan::OpRef;
 use amends_dtm::{BranchId, Gid, Op};
@@ -78,7 +78,9 @@ impl Helm {
                 self.is_known(&on).await?;
                 let since_us = self.engine.now_us();
                 let hold = Hold { on: on.clone(), since_us, deadlines, act, ended: None };
-                self.engine.begin_hold(&hold).await?;
+                if !self.engine.begin_hold(&hold).await? {
+                    self.is_held_so(&on, deadlines)?;
+                }
                 Ok(self.of_hold(&on))
             }
         }
@@ -182,6 +184,18 @@ impl Helm {
         known.sort_unstable();
         known.dedup();
         Err(ApiError::UnknownDefinition { name: name.clone(), known: known.join(", ") })
+    }
+
+    /// What is held already is held by one rule: nobody must believe that theirs is kept.
+    fn is_held_so(&self, on: &Held, deadlines: Deadlines) -> Result<(), ApiError> {
+        let holds = self.engine.holds().all();
+        match holds.iter().find(|hold| hold.on == *on && hold.ended.is_none()) {
+            Some(other) if other.deadlines != deadlines => Err(ApiError::HeldOtherwise {
+                what: format!("{} {}", on.kind(), on.name()),
+                why: Denied::PausedOtherwise { deadlines: other.deadlines },
+            }),
+            Some(_) | None => Ok(()),
+        }
     }
 
     fn of_hold(&self, on: &Held) -> pb::PauseResponse {

@@ -43,7 +43,7 @@ fn whole(sight: &Sight, now_us: i64) -> Markup {
             section aria-labelledby="h-who" {
                 h2 #h-who { "Coordinator" }
                 (coordinator(sight.topology.as_ref()))
-                @if !sight.holds.is_empty() { h2 { "Paused" } (holds(&sight.holds, now_us)) }
+                @if !sight.holds.is_empty() { h2 #h-paused { "Paused" } (holds(&sight.holds, now_us)) }
             }
         }
         section aria-labelledby="h-lanes" { h2 #h-lanes { "Participants" } (lanes(sight)) }
@@ -78,11 +78,20 @@ fn verdict(sight: &Sight) -> Markup {
     if sight.needs.is_none() {
         wrong.push("Who is needed cannot be read.".to_owned());
     }
+    let mut but: Vec<Markup> = Vec::new();
+    if !sight.holds.is_empty() {
+        let paused: Vec<String> = sight.holds.iter().map(held).collect();
+        but.push(html! { a href="#h-paused" { (paused.join(" and ")) } @if paused.len() == 1 { " is" } @else { " are" } " paused" });
+    }
     let needs: i64 = sight.needs.iter().flat_map(|needs| &needs.counts).map(|count| count.open).sum();
+    if needs > 0 {
+        let open = words::of(needs, "need for a person is open", "needs for a person are open");
+        but.push(html! { a href="/attention" { (open) } });
+    }
     html! {
-        @if wrong.is_empty() && needs > 0 {
+        @if wrong.is_empty() && !but.is_empty() {
             p #verdict .notice.warn { (chip(Tone::Warn, "Everybody answers, and all lanes are open to calls; but ")) " "
-                a href="/attention" { (words::of(needs, "need for a person is open", "needs for a person are open")) } "." }
+                @for (at, what) in but.iter().enumerate() { @if at > 0 { ", and " } (what) } "." }
         } @else if wrong.is_empty() {
             p #verdict .notice.good { (chip(Tone::Good, "Everybody answers, and all lanes are open to calls.")) }
         } @else {
