@@ -138,6 +138,9 @@ impl InDoubt {
             }
             Act::Approve { item, token } => {
                 let mut client = connect(gateway, &item.target).await?;
+                if token.is_none() {
+                    is_of_another(&mut client, &item).await.context("approve")?;
+                }
                 let token = token_or_claim(&mut client, &item.item, token).await.context("approve")?;
                 let request = ApproveResolutionRequest { item_id: item.item, token };
                 client.approve_resolution(request).await.context("approve")?.into_inner()
@@ -170,6 +173,17 @@ impl Propose {
         };
         Ok(client.propose_resolution(request).await.context("propose")?.into_inner())
     }
+}
+
+/// A claim keeps everybody else away for minutes: none is made for an approval that the gateway refuses to whoever proposed.
+async fn is_of_another(client: &mut Client, item: &Item) -> Result<(), Status> {
+    let request = GetInDoubtRequest { item_id: item.item.clone() };
+    let found = client.get_in_doubt(request).await?.into_inner();
+    if found.needs_second_person && found.proposed_by == item.target.caller {
+        let text = "an amount like this is approved by somebody else than who proposed";
+        return Err(Status::permission_denied(format!("APPROVER_IS_PROPOSER|{text}")));
+    }
+    Ok(())
 }
 
 async fn token_or_claim(client: &mut Client, item_id: &str, token: Option<i64>) -> Result<i64, Status> {

@@ -2,11 +2,14 @@
 use crate::verbs::amends_at;
 use amends_stack::Role;
 use amends_testkit::{Coordinator, Mode, World, WorldConfig, until};
+use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_states_the_outcome_of_a_payment_in_doubt_is_told_of_its_item() {
     let folder = tempfile::tempdir().unwrap();
     let config = WorldConfig::new(env!("CARGO_BIN_EXE_amends"), folder.path(), Coordinator::Dtm);
+    let two_people = ("AMENDS_APPROVE_ABOVE".to_owned(), "0".to_owned());
+    let config = config.env(Role::Gateway, [two_people]);
     let world = World::start(&config).await;
     let target = world.stack().address(Role::Orchestrator);
     let shop = world.shop().await;
@@ -21,6 +24,7 @@ async fn whoever_states_the_outcome_of_a_payment_in_doubt_is_told_of_its_item() 
         of_it["item_id"].as_str().map(ToOwned::to_owned)
     })
     .await;
+    two_people_state_it(&target, &item);
     let resolve = |more: &[&str]| {
         let words =
             ["resolve", &story.gid, "--step", &step, "--op", "compensate", "--outcome", "compensated"];
@@ -39,4 +43,28 @@ async fn whoever_states_the_outcome_of_a_payment_in_doubt_is_told_of_its_item() 
         if told.stdout.starts_with("proposed by ") { "it would release what" } else { "it releases what" };
     assert!(told.stderr.contains(releases), "{} {}", told.stdout, told.stderr);
     world.stop().await;
+}
+
+/// Whoever proposed is refused the approval, and keeps nobody else from it.
+fn two_people_state_it(target: &str, item: &str) {
+    let act = |words: &[&str], caller: &str| {
+        amends_at(
+            target,
+            &[&["in-doubt"], words, &[item, "--caller", caller, "--output", "json"]].concat(),
+            "",
+        )
+    };
+    let again = ["propose", "--outcome", "query-again", "--evidence", "nobody answers the phone"];
+    assert_eq!(act(&again, "ann").code, 0);
+    let alone = act(&["approve"], "ann");
+    assert_eq!(
+        (alone.code, &alone.error()["reason"]),
+        (1, &json!("APPROVER_IS_PROPOSER")),
+        "{}",
+        alone.stderr
+    );
+    let acts = act(&["show"], "ann").json()["acts"].as_array().unwrap().len();
+    let other = act(&["approve"], "ben");
+    assert_eq!(other.code, 0, "{}", other.stderr);
+    assert!(act(&["show"], "ann").json()["acts"].as_array().unwrap().len() > acts);
 }

@@ -5,7 +5,8 @@ use super::api::by;
 use super::failure::Failure;
 use amends_proto::pay::gateway::v1::gateway_service_client::GatewayServiceClient;
 use amends_proto::pay::gateway::v1::{
-    ApproveResolutionRequest, ClaimInDoubtRequest, InDoubtItem, ProposeResolutionRequest, Resolution,
+    ApproveResolutionRequest, ClaimInDoubtRequest, GetInDoubtRequest, InDoubtItem, ProposeResolutionRequest,
+    Resolution,
 };
 use axum::http::StatusCode;
 use maud::{Markup, html};
@@ -141,6 +142,10 @@ impl Act {
         sent: &Sent,
     ) -> Result<(), Failure> {
         let item_id = id.to_owned();
+        if self == Self::Approve {
+            let read = by(&sent.name, GetInDoubtRequest { item_id: item_id.clone() })?;
+            sent.may_approve(&client.get_in_doubt(read).await?.into_inner())?;
+        }
         let claim = by(&sent.name, ClaimInDoubtRequest { item_id: item_id.clone(), ttl_s: 0 })?;
         let taken = client.claim_in_doubt(claim).await?.into_inner();
         let token = taken.token;
@@ -154,10 +159,7 @@ impl Act {
                 drop(client.propose_resolution(by(&sent.name, request)?).await?);
             }
             Self::Approve => {
-                if !sent.is_of(&taken) {
-                    let what = "Something else was stated meanwhile: open the page again, and read it.";
-                    return Err(Failure::plain(StatusCode::CONFLICT, what));
-                }
+                sent.may_approve(&taken)?;
                 let request = by(&sent.name, ApproveResolutionRequest { item_id, token })?;
                 drop(client.approve_resolution(request).await?);
             }
@@ -167,6 +169,19 @@ impl Act {
 }
 
 impl Sent {
+    /// What the gateway would refuse is refused before the item is taken, too: that keeps the others from it for minutes.
+    fn may_approve(&self, item: &InDoubtItem) -> Result<(), Failure> {
+        if !self.is_of(item) {
+            let what = "Something else was stated meanwhile: open the page again, and read it.";
+            return Err(Failure::plain(StatusCode::CONFLICT, what));
+        }
+        if item.needs_second_person && item.proposed_by == self.name {
+            let what = "You stated it: an amount like this is approved by somebody else.";
+            return Err(Failure::plain(StatusCode::FORBIDDEN, what));
+        }
+        Ok(())
+    }
+
     /// Whether the form showed what is stated of the item.
     fn is_of(&self, item: &InDoubtItem) -> bool {
         self.outcome == name_of(item.proposed())
@@ -186,9 +201,10 @@ mod tests {
 
     #[test]
     fn only_what_was_read_is_approved() {
-        let item = InDoubtItem {
+        let mut item = InDoubtItem {
             proposed: Resolution::NotCharged.into(),
             evidence: "a letter".into(),
+            proposed_by: "bob".into(),
             ..InDoubtItem::default()
         };
         let sent = |outcome: &str, evidence: &str| Sent {
@@ -202,5 +218,12 @@ mod tests {
         assert!(sent("not_charged", "a letter").is_of(&item));
         assert!(!sent("charged", "a letter").is_of(&item));
         assert!(!sent("not_charged", "another letter").is_of(&item));
+        assert!(sent("not_charged", "another letter").may_approve(&item).is_err());
+        assert!(sent("not_charged", "a letter").may_approve(&item).is_ok(), "one person is enough");
+        item.needs_second_person = true;
+        assert!(
+            sent("not_charged", "a letter").may_approve(&item).is_err(),
+            "and who stated it is the first"
+        );
     }
 }
